@@ -40,6 +40,13 @@ constexpr uint64_t kApiBodyBytesMax = 256ULL << 20; // a process, of bodies bein
 constexpr uint32_t kApiRequestsPerConnection = 1'000;  // then the connection closes (hazards P4)
 constexpr Duration kApiBodyDeadline = seconds(10);  // without a byte of an announced body
 
+// HTTP, on both listeners; the head as a whole is limits.header_bytes.
+constexpr uint32_t kHeaderBytes = 8 * 1024;         // default of limits.header_bytes
+constexpr uint32_t kTargetBytesMax = 2'048;         // 414
+constexpr uint32_t kHeaderFieldsMax = 64;           // 431
+constexpr uint32_t kChunkExtensionBytesMax = 256;   // a chunk
+constexpr uint32_t kTrailerBytesMax = 8 * 1024;     // a chunked body
+
 // The engine.
 constexpr uint32_t kWorkersMax = 64;
 constexpr uint32_t kSlotsMax = 1U << 24;            // connections a core; the slot field of a token

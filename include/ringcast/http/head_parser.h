@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -40,11 +41,9 @@ class HeadParser {
     const ParseFailure& failure() const;  // only when failed
     /// Ready for the next request; every view of head() ends here.
     void reset();
-    /// Gives the memory back as well: for a connection that waits.
-    void release();
 
     /// Bytes looked at since the last reset(): what the work is proportional to.
-    uint64_t bytes_scanned() const { return scanned_total_; }
+    uint64_t bytes_scanned() const { return bytes_scanned_; }
 
   private:
     enum class At : uint8_t {
@@ -57,25 +56,27 @@ class HeadParser {
         value,
         line_feed,
         last_line_feed,
+        end,
     };
 
     void scan(char byte);
-    void end_method();
+    void scan_method(char byte);
+    void scan_target(char byte);
     void scan_version(char byte);
     void conclude();
     void judge_framing();
     void judge_host();
+    void judge_target();
     void judge_connection();
-    void split_target();
     void refuse(int status, std::string_view message);
 
     uint32_t max_bytes_;
     State state_ = State::need_more;
     At at_ = At::method;
-    size_t scanned_ = 0;        // of text_: where the next byte is looked at
-    size_t element_begin_ = 0;  // where the element of at_ began
+    std::array<char, 8> word_{};  // the method or the version so far
+    uint32_t element_bytes_ = 0;  // of the method, target or version so far
     uint32_t fields_ = 0;
-    uint64_t scanned_total_ = 0;
+    uint64_t bytes_scanned_ = 0;
     std::string text_;
     RequestHead head_;
     ParseFailure failure_;
