@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "ringcast/base/address.h"
+#include "ringcast/base/result.h"
+#include "ringcast/base/time.h"
+
+namespace rc::io {
+
+struct ListenOptions {
+    bool share_port = true;               // SO_REUSEPORT: a listener a core on one address
+    int backlog = 4096;
+    Duration user_timeout = seconds(30);  // unacknowledged data or a closed window: the peer is gone
+};
+
+/// Listening sockets as a port. Accepted connections inherit the listener's TCP options, so that no
+/// system call is owed per connection. Core: the main thread, before the cores run.
+class Network {
+  public:
+    virtual ~Network() = default;
+
+    struct Listener {
+        int descriptor = -1;
+        Address address;  // with the port that was picked, if 0 was asked for
+    };
+    /// Errors: address_in_use, system (the host lacks the family: see has_family).
+    virtual Result<Listener> listen(const Address& address, const ListenOptions& options) = 0;
+    /// Binds once without SO_REUSEPORT, because with it a second server would share the port silently.
+    virtual Result<void> check_free(const Address& address) = 0;
+    [[nodiscard]] virtual bool has_family(const Address& address) = 0;
+    virtual void close(const Listener& listener) = 0;
+};
+
+}  // namespace rc::io

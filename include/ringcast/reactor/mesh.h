@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ringcast/base/limits.h"
+#include "ringcast/io/ring.h"
+#include "ringcast/reactor/mailbox.h"
+
+namespace rc::reactor {
+
+/// The mailboxes between all participants, and who of them sleeps. Made before the cores start and
+/// destroyed after the last has ended. Memory: 64 B a place, for each ordered pair.
+class Mesh {
+  public:
+    explicit Mesh(uint32_t participants, uint32_t places = limits::kMailboxPlaces);
+
+    [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(sleepers_.size()); }
+    [[nodiscard]] uint32_t places() const { return places_; }
+    /// The ring to wake this participant by. Before any participant runs.
+    void attach(CoreId core, io::Ring& ring) { sleepers_[core]->ring = &ring; }
+    /// The ring is gone: nobody rings it any more. Core: its own, after its last turn.
+    void detach(CoreId core) { sleepers_[core]->asleep.store(false, std::memory_order_seq_cst); }
+
+    [[nodiscard]] Mailbox& box(CoreId from, CoreId to) { return *boxes_[from * size() + to]; }
+
+    /// Sets the sleeper's flag and looks once more; false when there is mail after all.
+    [[nodiscard]] bool may_sleep(CoreId core);
+    void woke(CoreId core) { sleepers_[core]->asleep.store(false, std::memory_order_relaxed); }
+    /// Rings the bell of a sleeper, once. Core: `from`'s own.
+    void wake_if_asleep(io::Ring& from, CoreId to) {
+        auto& sleeper = *sleepers_[to];
+        if (sleeper.asleep.load(std::memory_order_seq_cst) &&
+            sleeper.asleep.exchange(false, std::memory_order_seq_cst)) {
+            from.wake(*sleeper.ring);
+        }
+    }
+
+  private:
+    struct alignas(64) Sleeper {
+        std::atomic<bool> asleep{false};
+        io::Ring* ring = nullptr;
+    };
+    uint32_t places_;
+    std::vector<std::unique_ptr<Sleeper>> sleepers_;
+    std::vector<std::unique_ptr<Mailbox>> boxes_;
+};
+
+}  // namespace rc::reactor

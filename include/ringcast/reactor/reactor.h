@@ -1,0 +1,91 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "ringcast/base/result.h"
+#include "ringcast/base/time.h"
+#include "ringcast/io/clock.h"
+#include "ringcast/io/ring.h"
+#include "ringcast/io/timer_wheel.h"
+#include "ringcast/metrics/metrics.h"
+#include "ringcast/reactor/core_bound.h"
+#include "ringcast/reactor/mesh.h"
+
+namespace rc::reactor {
+
+class MailSink {
+  public:
+    virtual ~MailSink() = default;
+    virtual void on_mail(const Mail& mail) = 0;
+    /// False leaves the mail, and what stands behind it from the same core, for a later turn.
+    virtual bool ready_for(const Mail&) { return true; }
+};
+
+/// Work that goes in slices, one a turn.
+class Work {
+  public:
+    virtual ~Work() = default;
+    /// Returns whether there is more, so that the core does not sleep on it.
+    virtual bool run_slice() = 0;
+};
+
+/// One core: its ring, its timers, its mailboxes, and the order of its turn, which is part of the contract
+/// between the rooms: sample the clock once - reap completions - drain mailboxes, bounded - expired timers -
+/// work in slices - hand over each outgoing mailbox batch, waking sleepers - submit and wait.
+/// (Streams flush as the last of the works.) Core: own core only.
+class Reactor : public CoreBound {
+  public:
+    Reactor(CoreId id, io::Ring& ring, io::Clock& clock, Mesh& mesh);
+
+    /// One turn. `wait_max` bounds how long it sleeps at its end when nothing is left to do.
+    void turn(Duration wait_max);
+
+    [[nodiscard]] MonoTime now() const { return now_; }        // stands still for the turn
+    [[nodiscard]] WallTime wall() const { return wall_; }      // likewise
+    [[nodiscard]] uint64_t turns() const { return turns_.value(); }
+    [[nodiscard]] io::Ring& ring() { return ring_; }
+    [[nodiscard]] io::TimerWheel& timers() { return timers_; }
+    [[nodiscard]] CoreId id() const { return id_; }
+    [[nodiscard]] Mesh& mesh() { return mesh_; }
+
+    void bind_mail(uint8_t kind, MailSink& sink);
+    /// Works run in the order in which they were added.
+    void add_work(Work& work) { works_.push_back(&work); }
+
+    /// Whether one more one-way mail or request to `to` has a place; `n` of them.
+    [[nodiscard]] bool has_place(CoreId to, uint32_t n = 1);
+    /// Queues a mail; it leaves at the end of the turn. A place must be there (has_place).
+    void send(CoreId to, Mail mail);
+    /// Likewise, and expects exactly one answer.
+    void request(CoreId to, Mail mail);
+    /// Answers a request: its place is kept by the rule of halves.
+    void answer(CoreId to, Mail mail);
+
+    [[nodiscard]] const metrics::Histogram& turn_times() const { return turn_times_; }
+
+  private:
+    void drain_mail();
+
+    CoreId id_;
+    io::Ring& ring_;
+    io::Clock& clock_;
+    Mesh& mesh_;
+    MonoTime now_;
+    WallTime wall_;
+    io::TimerWheel timers_;
+    std::array<MailSink*, 32> sinks_{};
+    std::vector<Work*> works_;
+    std::vector<uint32_t> open_requests_;  // to each core
+    metrics::Counter turns_;
+    metrics::Histogram turn_times_;
+};
+
+/// Ties the calling thread to one CPU. False when the sandbox refuses: then it runs unpinned.
+bool pin_this_thread(uint32_t cpu);
+/// The CPUs that this process may use, in order.
+std::vector<uint32_t> usable_cpus();
+void name_this_thread(const char* name);
+
+}  // namespace rc::reactor

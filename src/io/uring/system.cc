@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "ringcast/io/uring.h"
+
+namespace rc::io {
+namespace {
+
+Duration read_clock(clockid_t id) {
+    timespec t{};
+    ::clock_gettime(id, &t);
+    return seconds(t.tv_sec) + Duration(t.tv_nsec);
+}
+
+class SystemClock final : public Clock {
+  public:
+    MonoTime now() override { return MonoTime(read_clock(CLOCK_MONOTONIC)); }
+    WallTime wall() override { return WallTime(read_clock(CLOCK_REALTIME)); }
+};
+
+class SystemEntropy final : public Entropy {
+  public:
+    uint64_t next() override {
+        uint64_t out = 0;
+        RC_ASSERT(::getrandom(&out, sizeof(out), 0) == sizeof(out));
+        return out;
+    }
+};
+
+class SystemNetwork final : public Network {
+  public:
+    Result<Listener> listen(const Address& address, const ListenOptions& options) override {
+        int const fd = open_socket(address);
+        if (fd < 0) return fail(Errc::system, describe(address, errno));
+        set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        if (options.share_port) set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+        set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(options.user_timeout / milliseconds(1)));
+        return bind_and_listen(fd, address, options.backlog);
+    }
+
+    Result<void> check_free(const Address& address) override {
+        int const fd = open_socket(address);
+        if (fd < 0) return fail(Errc::system, describe(address, errno));
+        set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        auto bound = bind_and_listen(fd, address, 1);
+        if (!bound) return tl::unexpected(bound.error());
+        ::close(fd);
+        return {};
+    }
+
+    bool has_family(const Address& address) override {
+        int const fd = open_socket(address);
+        if (fd < 0) return false;
+        sockaddr_storage storage{};
+        auto const size = address.with_port(0).to_sockaddr(storage);
+        bool const usable = ::bind(fd, reinterpret_cast<sockaddr*>(&storage), size) == 0 || errno != EADDRNOTAVAIL;
+        ::close(fd);
+        return usable;
+    }
+
+    void close(const Listener& listener) override { ::close(listener.descriptor); }
+
+  private:
+    static int open_socket(const Address& address) {
+        sockaddr_storage storage{};
+        address.to_sockaddr(storage);
+        int const fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && storage.ss_family == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        return fd;
+    }
+
+    static void set(int fd, int level, int name, int value) { ::setsockopt(fd, level, name, &value, sizeof(value)); }
+
+    static std::string describe(const Address& address, int error) {
+        return fmt::format("{}: {}", address.to_string(), std::strerror(error));
+    }
+
+    static Result<Listener> bind_and_listen(int fd, const Address& address, int backlog) {
+        sockaddr_storage storage{};
+        auto size = address.to_sockaddr(storage);
+        if (::bind(fd, reinterpret_cast<sockaddr*>(&storage), size) != 0 || ::listen(fd, backlog) != 0) {
+            int const error = errno;
+            ::close(fd);
+            return fail(error == EADDRINUSE ? Errc::address_in_use : Errc::system, describe(address, error));
+        }
+        size = sizeof(storage);
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
+        return Listener{fd, Address::from_sockaddr(storage)};
+    }
+};
+
+}  // namespace
+
+std::unique_ptr<Clock> make_system_clock() { return std::make_unique<SystemClock>(); }
+std::unique_ptr<Entropy> make_system_entropy() { return std::make_unique<SystemEntropy>(); }
+std::unique_ptr<Network> make_system_network() { return std::make_unique<SystemNetwork>(); }
+
+}  // namespace rc::io

@@ -1,0 +1,114 @@
+#include "ringcast/reactor/reactor.h"
+
+#include <algorithm>
+
+#include "ringcast/base/limits.h"
+
+namespace rc::reactor {
+namespace {
+constexpr uint32_t kCompletionsPerTurn = 16 * 1024;
+}
+
+Reactor::Reactor(CoreId id, io::Ring& ring, io::Clock& clock, Mesh& mesh)
+    : id_(id),
+      ring_(ring),
+      clock_(clock),
+      mesh_(mesh),
+      now_(clock.now()),
+      wall_(clock.wall()),
+      timers_(now_),
+      open_requests_(mesh.size()) {
+    RC_ASSERT(current_core() == id);
+}
+
+void Reactor::turn(Duration wait_max) {
+    CoreScope const scope(id_);
+    now_ = clock_.now();
+    wall_ = clock_.wall();
+    turns_.add();
+
+    // All that is there: whether a socket took a send is judged after its completion was seen.
+    ring_.reap(kCompletionsPerTurn);
+    drain_mail();
+    timers_.advance(now_);
+    bool more = false;
+    for (Work* work : works_) more |= work->run_slice();
+
+    for (uint32_t to = 0; to < mesh_.size(); ++to) {
+        auto const peer = static_cast<CoreId>(to);
+        if (mesh_.box(id_, peer).hand_over() && peer != id_) mesh_.wake_if_asleep(ring_, peer);
+    }
+    turn_times_.record(clock_.now() - now_);
+
+    if (!more) {
+        auto const wake_at = timers_.next_wake();
+        if (wake_at <= now_) {
+            wait_max = Duration::zero();
+        } else if (wake_at != MonoTime::max()) {
+            wait_max = std::min(wait_max, wake_at - now_);
+        }
+    }
+    if (more || wait_max <= Duration::zero() || !mesh_.may_sleep(id_)) {
+        ring_.submit_and_wait(Duration::zero());
+        return;
+    }
+    ring_.submit_and_wait(wait_max);
+    mesh_.woke(id_);
+}
+
+void Reactor::drain_mail() {
+    for (uint32_t from = 0; from < mesh_.size(); ++from) {
+        auto& box = mesh_.box(static_cast<CoreId>(from), id_);
+        uint32_t taken = 0;
+        while (const Mail* mail = box.front()) {
+            RC_ASSERT(mail->kind < sinks_.size() && sinks_[mail->kind]);
+            auto& sink = *sinks_[mail->kind];
+            if (taken == limits::kPublicationsPerTurn || !sink.ready_for(*mail)) break;
+            Mail const copy = *mail;
+            box.pop();
+            ++taken;
+            if (copy.role == Mail::answer) {
+                RC_ASSERT(open_requests_[from] > 0);
+                --open_requests_[from];
+            }
+            sink.on_mail(copy);
+        }
+        if (taken > 0) box.release();
+    }
+}
+
+void Reactor::bind_mail(uint8_t kind, MailSink& sink) {
+    RC_ASSERT(kind < sinks_.size() && !sinks_[kind]);
+    sinks_[kind] = &sink;
+}
+
+bool Reactor::has_place(CoreId to, uint32_t n) {
+    uint32_t const half = mesh_.places() / 2;
+    uint32_t const free = mesh_.box(id_, to).free_places();
+    return free >= half + n && open_requests_[to] + n <= half;
+}
+
+void Reactor::send(CoreId to, Mail mail) {
+    assert_own_core();
+    mail.from = id_;
+    mail.role = Mail::one_way;
+    mesh_.box(id_, to).push(mail);
+}
+
+void Reactor::request(CoreId to, Mail mail) {
+    assert_own_core();
+    RC_ASSERT(open_requests_[to] < mesh_.places() / 2);
+    ++open_requests_[to];
+    mail.from = id_;
+    mail.role = Mail::request;
+    mesh_.box(id_, to).push(mail);
+}
+
+void Reactor::answer(CoreId to, Mail mail) {
+    assert_own_core();
+    mail.from = id_;
+    mail.role = Mail::answer;
+    mesh_.box(id_, to).push(mail);
+}
+
+}  // namespace rc::reactor
