@@ -63,7 +63,9 @@ class SystemNetwork final : public Network {
         int const fd = open_socket(address);
         if (fd < 0) return false;
         sockaddr_storage storage{};
-        auto const size = address.with_port(0).to_sockaddr(storage);
+        Address any_port = address;
+        any_port.port = 0;
+        auto const size = any_port.to_sockaddr(storage);
         bool const usable = ::bind(fd, reinterpret_cast<sockaddr*>(&storage), size) == 0 || errno != EADDRNOTAVAIL;
         ::close(fd);
         return usable;
@@ -83,7 +85,7 @@ class SystemNetwork final : public Network {
     static void set(int fd, int level, int name, int value) { ::setsockopt(fd, level, name, &value, sizeof(value)); }
 
     static std::string describe(const Address& address, int error) {
-        return fmt::format("{}: {}", address.to_string(), std::strerror(error));
+        return fmt::format("{}: {}", address.format(), std::strerror(error));
     }
 
     static Result<Listener> bind_and_listen(int fd, const Address& address, int backlog) {
@@ -96,7 +98,12 @@ class SystemNetwork final : public Network {
         }
         size = sizeof(storage);
         ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
-        return Listener{fd, Address::from_sockaddr(storage)};
+        auto bound = Address::from_sockaddr(storage, size);
+        if (!bound) {
+            ::close(fd);
+            return tl::unexpected(bound.error());
+        }
+        return Listener{fd, *bound};
     }
 };
 

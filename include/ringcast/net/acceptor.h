@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ringcast/io/network.h"
+#include "ringcast/metrics/metrics.h"
+#include "ringcast/reactor/reactor.h"
+
+namespace rc::net {
+
+/// A peer's address as a connection keeps it: 20 bytes, turned into text when somebody asks.
+struct PeerAddress {
+    uint16_t family = 0;
+    uint16_t port = 0;
+    std::array<uint8_t, 16> ip{};
+
+    static PeerAddress from(const io::PeerBuffer& peer);
+    /// As base's Address writes it; "unix" for a peer without an address.
+    [[nodiscard]] std::string format() const;
+};
+
+class AcceptHandler {
+  public:
+    /// Owns the file from here on.
+    virtual void on_accept(io::File file, const PeerAddress& peer) = 0;
+
+  protected:
+    ~AcceptHandler() = default;
+};
+
+/// Takes connections from one core's listeners. Each accept carries its own address buffer; one is armed
+/// while it is quiet and up to kBurst while a burst lasts, since a core asks the kernel once a turn.
+/// Core: own core only.
+class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
+  public:
+    static constexpr uint32_t kBurst = 64;
+
+    /// @param direct  into the ring's own table, which the process's descriptor limit does not count
+    Acceptor(reactor::Reactor& reactor, uint8_t table_id, bool direct, AcceptHandler& handler);
+    ~Acceptor() override;
+
+    /// Adds a listening descriptor, which the caller closes after quiet().
+    void add(int listener);
+    /// Arms, or re-arms after pause().
+    void start();
+    /// Stops taking connections: they wait in the kernel's queue. Completions on their way still come.
+    void pause();
+    [[nodiscard]] bool paused() const { return !running_; }
+    /// Paused, and the kernel holds nothing of this acceptor any more.
+    [[nodiscard]] bool quiet() const { return !running_ && in_flight_ == 0; }
+
+    void on_completion(const io::Completion& completion) override;
+
+    struct Metrics {
+        metrics::Counter accepted, failed;
+    };
+    Metrics metrics;
+
+  private:
+    struct Slot {
+        io::Operation op;
+        io::PeerBuffer peer;
+    };
+    struct Source {
+        int listener;
+        uint32_t wanted = 1;         // accepts to keep armed
+        uint32_t armed = 0;
+        uint32_t completed_since = 0;
+        uint64_t turn = 0;
+        std::vector<std::unique_ptr<Slot>> slots;
+    };
+    void arm(uint32_t source);
+    [[nodiscard]] io::Token token(uint32_t source, uint32_t slot) const;
+
+    reactor::Reactor& reactor_;
+    uint8_t table_id_;
+    bool direct_;
+    AcceptHandler& handler_;
+    bool running_ = false;
+    uint32_t in_flight_ = 0;
+    std::vector<Source> sources_;
+    struct Retry : io::Timer {
+        explicit Retry(Acceptor& acceptor)
+            : io::Timer([](io::Timer& timer) {
+                  auto& self = static_cast<Retry&>(timer).owner;
+                  if (self.running_) self.start();
+              }),
+              owner(acceptor) {}
+        Acceptor& owner;
+    } retry_;
+};
+
+}  // namespace rc::net

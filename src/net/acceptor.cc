@@ -1,0 +1,110 @@
+#include "ringcast/net/acceptor.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "ringcast/base/address.h"
+
+namespace rc::net {
+namespace {
+constexpr Duration kRetryAfter = milliseconds(100);  // out of descriptors: one may be free again by then
+}
+
+PeerAddress PeerAddress::from(const io::PeerBuffer& peer) {
+    PeerAddress out;
+    sockaddr_storage storage{};
+    std::memcpy(&storage, peer.storage.data(), std::min<std::size_t>(peer.size, peer.storage.size()));
+    if (auto address = Address::from_sockaddr(storage, peer.size)) {
+        out.family = storage.ss_family;
+        out.port = address->port;
+        out.ip = address->ip;
+    }
+    return out;
+}
+
+std::string PeerAddress::format() const {
+    switch (family) {
+        case AF_INET: return Address::v4({ip[0], ip[1], ip[2], ip[3]}, port).format();
+        case AF_INET6: return Address::v6(ip, port).format();
+        default: return "unix";
+    }
+}
+
+Acceptor::Acceptor(reactor::Reactor& reactor, uint8_t table_id, bool direct, AcceptHandler& handler)
+    : reactor_(reactor), table_id_(table_id), direct_(direct), handler_(handler), retry_(*this) {
+    reactor.ring().bind(table_id, *this);
+}
+
+Acceptor::~Acceptor() { RC_ASSERT(in_flight_ == 0); }
+
+io::Token Acceptor::token(uint32_t source, uint32_t slot) const {
+    return {source * kBurst + slot, 0, table_id_, io::Kind::accept};
+}
+
+void Acceptor::add(int listener) {
+    sources_.push_back({.listener = listener, .slots = {}});
+    sources_.back().slots.resize(kBurst);
+}
+
+void Acceptor::start() {
+    running_ = true;
+    for (uint32_t i = 0; i < sources_.size(); ++i) arm(i);
+}
+
+void Acceptor::arm(uint32_t index) {
+    auto& source = sources_[index];
+    for (uint32_t i = 0; i < kBurst && source.armed < source.wanted; ++i) {
+        auto& slot = source.slots[i];
+        if (slot && slot->op.in_flight()) continue;
+        if (!slot) slot = std::make_unique<Slot>();
+        ++source.armed;
+        ++in_flight_;
+        reactor_.ring().accept(slot->op, token(index, i), source.listener, slot->peer, direct_);
+    }
+}
+
+void Acceptor::pause() {
+    running_ = false;
+    retry_.disarm();
+    for (uint32_t s = 0; s < sources_.size(); ++s) {
+        for (uint32_t i = 0; i < kBurst; ++i) {
+            auto& slot = sources_[s].slots[i];
+            if (slot && slot->op.in_flight()) reactor_.ring().cancel(slot->op, token(s, i));
+        }
+    }
+}
+
+void Acceptor::on_completion(const io::Completion& completion) {
+    uint32_t const index = completion.token.slot / kBurst;
+    auto& source = sources_[index];
+    auto& slot = *source.slots[completion.token.slot % kBurst];
+    slot.op.finish();
+    --source.armed;
+    --in_flight_;
+    if (completion.result >= 0) {
+        metrics.accepted.add();
+        auto const peer = PeerAddress::from(slot.peer);
+        // All that were armed have come in one turn: a burst. One at a time again when it is over.
+        if (source.turn != reactor_.turns()) {
+            source.turn = reactor_.turns();
+            if (source.completed_since < source.wanted / 2) source.wanted = std::max(1U, source.wanted / 2);
+            source.completed_since = 0;
+        }
+        if (++source.completed_since >= source.wanted) source.wanted = std::min(kBurst, source.wanted * 2);
+        handler_.on_accept({completion.result, direct_}, peer);
+    } else if (completion.result != -ECANCELED) {
+        metrics.failed.add();
+        bool const exhausted = completion.result == -EMFILE || completion.result == -ENFILE ||
+                               completion.result == -ENOMEM || completion.result == -ENOBUFS;
+        if (exhausted) {
+            if (running_ && !retry_.armed()) reactor_.timers().arm(retry_, reactor_.now() + kRetryAfter);
+            return;
+        }
+    }
+    if (running_) arm(index);
+}
+
+}  // namespace rc::net

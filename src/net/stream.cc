@@ -1,0 +1,286 @@
+#include "ringcast/net/stream.h"
+
+#include <cerrno>
+
+namespace rc::net {
+namespace {
+constexpr uint64_t kSendBytesMax = 256 * 1024;  // gathered into one send
+}
+
+// --- FrameQueue
+
+void FrameQueue::push(FrameRef frame) {
+    if (capacity_ == 0) {
+        if (count_ == 0) {
+            inline_ = std::move(frame);
+            count_ = 1;
+            return;
+        }
+        ring_ = std::make_unique<FrameRef[]>(4);
+        ring_[0] = std::move(inline_);
+        capacity_ = 4;
+        first_ = 0;
+    } else if (count_ == capacity_) {
+        auto wider = std::make_unique<FrameRef[]>(std::size_t{capacity_} * 2);
+        for (uint32_t i = 0; i < count_; ++i) wider[i] = std::move(ring_[(first_ + i) & (capacity_ - 1)]);
+        ring_ = std::move(wider);
+        capacity_ *= 2;
+        first_ = 0;
+    }
+    ring_[(first_ + count_++) & (capacity_ - 1)] = std::move(frame);
+}
+
+void FrameQueue::pop() {
+    RC_ASSERT(count_ > 0);
+    if (capacity_ == 0) {
+        inline_ = FrameRef();
+    } else {
+        ring_[first_] = FrameRef();
+        first_ = (first_ + 1) & (capacity_ - 1);
+    }
+    if (--count_ == 0) clear();
+}
+
+void FrameQueue::clear() {
+    inline_ = FrameRef();
+    ring_.reset();
+    first_ = count_ = capacity_ = 0;
+}
+
+// --- Stream
+
+Stream::~Stream() { RC_ASSERT(state_ == State::idle); }
+
+io::Token Stream::token(io::Kind kind) const {
+    return {handle_.slot, handle_.generation, table_.table_id_, kind};
+}
+
+bool Stream::open(io::File file, io::ReceiveMode mode) {
+    assert_own_core();
+    RC_ASSERT(state_ == State::idle && file.is_open());
+    if (!table_.add(*this)) return false;
+    file_ = file;
+    mode_ = mode;
+    state_ = State::open;
+    start_receive();
+    return true;
+}
+
+void Stream::queue(FrameRef frame) {
+    if (state_ != State::open || finishing_) return;
+    unsent_bytes_ += frame.size();
+    frames_.push(std::move(frame));
+    if (!send_.in_flight()) table_.mark_dirty(*this);
+}
+
+bool Stream::stalled() const {
+    return send_.in_flight() && send_turn_ != static_cast<uint32_t>(table_.reactor_.turns());
+}
+
+void Stream::start_receive() {
+    if (state_ != State::open || receive_.in_flight() || receive_paused_ || end_seen_ || parked_) return;
+    table_.reactor_.ring().recv(receive_, token(io::Kind::recv), file_, mode_);
+}
+
+void Stream::resume_receive() {
+    receive_paused_ = false;
+    start_receive();
+}
+
+void Stream::finish() {
+    if (state_ != State::open || finishing_) return;
+    finishing_ = true;
+    table_.mark_dirty(*this);
+}
+
+void Stream::start_send() {
+    if (state_ != State::open || send_.in_flight()) return;
+    if (frames_.empty()) {
+        if (finishing_ && !fin_sent_) {
+            fin_sent_ = true;
+            table_.reactor_.ring().shutdown_send(file_);
+        }
+        return;
+    }
+    std::array<iovec, io::kSendPartsMax> parts;
+    uint32_t n = 0;
+    uint64_t bytes = 0;
+    uint32_t skip = front_sent_;
+    for (; n < frames_.count() && n < parts.size() && bytes < kSendBytesMax; ++n) {
+        auto const view = frames_.at(n).view().substr(skip);
+        parts[n] = {const_cast<char*>(view.data()), view.size()};
+        bytes += view.size();
+        skip = 0;
+    }
+    send_turn_ = static_cast<uint32_t>(table_.reactor_.turns());
+    table_.metrics.sends.add();
+    table_.reactor_.ring().send(send_, token(io::Kind::send), file_, {parts.data(), n});
+}
+
+void Stream::begin_close() {
+    if (state_ != State::open) return;
+    state_ = State::closing;
+    auto& ring = table_.reactor_.ring();
+    // What is queued but not in the kernel's hands goes now; the rest when the send has ended.
+    if (!send_.in_flight()) {
+        frames_.clear();
+        unsent_bytes_ = 0;
+    }
+    if (receive_.in_flight()) ring.cancel(receive_, token(io::Kind::recv));
+    if (send_.in_flight()) ring.cancel(send_, token(io::Kind::send));
+    close_when_quiet();
+}
+
+void Stream::close_when_quiet() {
+    // Join before close: a receive that outlives its descriptor could take the next connection's bytes.
+    if (state_ != State::closing || receive_.in_flight() || send_.in_flight() || close_started_) return;
+    close_started_ = true;
+    table_.reactor_.ring().close(close_, token(io::Kind::close), file_);
+}
+
+void Stream::on_completion(const io::Completion& completion) {
+    switch (completion.token.kind) {
+        case io::Kind::recv:
+            if (!completion.more) receive_.finish();
+            on_received(completion);
+            break;
+        case io::Kind::send:
+            send_.finish();
+            on_sent(completion.result);
+            break;
+        case io::Kind::close: {
+            close_.finish();
+            frames_.clear();
+            unsent_bytes_ = 0;
+            state_ = State::idle;
+            table_.remove(*this);
+            handler_.on_closed();  // may destroy *this
+            break;
+        }
+        default: RC_ASSERT(false);
+    }
+}
+
+void Stream::on_received(const io::Completion& completion) {
+    if (state_ == State::closing) return close_when_quiet();
+    if (completion.result > 0) {
+        table_.metrics.bytes_in.add(completion.bytes.size());
+        handler_.on_bytes(completion.bytes);
+    } else if (completion.result == 0) {
+        end_seen_ = true;
+        if (receive_.in_flight()) table_.reactor_.ring().cancel(receive_, token(io::Kind::recv));
+        handler_.on_end();
+    } else if (completion.result == -ENOBUFS) {
+        // Every buffer is lent for one callback only, so there are some again on the next turn.
+        if (!receive_.in_flight()) table_.park(*this);
+    } else if (completion.result != -ECANCELED && completion.result != -EINTR && completion.result != -EAGAIN) {
+        begin_close();
+    }
+    start_receive();
+}
+
+void Stream::on_sent(int32_t result) {
+    if (state_ == State::closing) return close_when_quiet();
+    if (result < 0 && result != -EAGAIN && result != -EINTR) return begin_close();
+    auto taken = static_cast<uint64_t>(result > 0 ? result : 0);
+    table_.metrics.bytes_out.add(taken);
+    unsent_bytes_ -= taken;
+    taken += front_sent_;
+    uint64_t popped = 0;
+    while (!frames_.empty() && frames_.at(0).size() <= taken) {
+        taken -= frames_.at(0).size();
+        frames_.pop();
+        ++popped;
+    }
+    front_sent_ = static_cast<uint32_t>(taken);
+    table_.metrics.frames_out.add(popped);
+    if (!frames_.empty() || finishing_) {
+        table_.mark_dirty(*this);
+    }
+    if (frames_.empty()) handler_.on_drained();
+}
+
+// --- StreamTable
+
+StreamTable::StreamTable(reactor::Reactor& reactor, uint8_t table_id, uint32_t slots_max)
+    : reactor_(reactor), table_id_(table_id), slots_max_(slots_max) {
+    RC_ASSERT(slots_max <= limits::kSlotsMax);
+    reactor.ring().bind(table_id, *this);
+}
+
+StreamTable::~StreamTable() { RC_ASSERT(used_ == 0); }
+
+Stream* StreamTable::find(StreamHandle handle) {
+    if (handle.slot >= entries_.size()) return nullptr;
+    auto const& entry = entries_[handle.slot];
+    return entry.stream && entry.generation == handle.generation ? entry.stream : nullptr;
+}
+
+bool StreamTable::add(Stream& stream) {
+    uint32_t slot;
+    if (!free_.empty()) {
+        slot = free_.back();
+        free_.pop_back();
+    } else {
+        if (entries_.size() == slots_max_) return false;
+        slot = static_cast<uint32_t>(entries_.size());
+        entries_.emplace_back();
+    }
+    entries_[slot].stream = &stream;
+    stream.handle_ = {slot, entries_[slot].generation};
+    ++used_;
+    return true;
+}
+
+void StreamTable::remove(Stream& stream) {
+    auto& entry = entries_[stream.handle_.slot];
+    RC_ASSERT(entry.stream == &stream);
+    entry.stream = nullptr;
+    ++entry.generation;
+    free_.push_back(stream.handle_.slot);
+    --used_;
+}
+
+void StreamTable::mark_dirty(Stream& stream) {
+    if (stream.dirty_) return;
+    stream.dirty_ = true;
+    dirty_.push_back(stream.handle_);
+}
+
+void StreamTable::park(Stream& stream) {
+    metrics.receive_parked.add();
+    if (stream.parked_) return;
+    stream.parked_ = true;
+    parked_.push_back(stream.handle_);
+}
+
+void StreamTable::on_completion(const io::Completion& completion) {
+    Stream* stream = find({completion.token.slot, completion.token.generation});
+    if (!stream) {
+        metrics.stale_completions.add();
+        return;
+    }
+    stream->on_completion(completion);
+}
+
+bool StreamTable::run_slice() {
+    flushing_.swap(parked_);
+    for (auto handle : flushing_) {
+        if (Stream* stream = find(handle)) {
+            stream->parked_ = false;
+            stream->start_receive();
+        }
+    }
+    flushing_.clear();
+    flushing_.swap(dirty_);
+    for (auto handle : flushing_) {
+        if (Stream* stream = find(handle)) {
+            stream->dirty_ = false;
+            stream->start_send();
+        }
+    }
+    flushing_.clear();
+    return false;
+}
+
+}  // namespace rc::net
