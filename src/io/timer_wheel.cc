@@ -9,7 +9,8 @@ void TimerWheel::place(Timer& timer) {
     uint64_t const due = std::min(timer.due_tick_, tick_ + kHorizonTicks - 1);
     uint64_t const ahead = due - tick_;  // at least 1
     uint32_t level = 0;
-    while (level + 1 < kLevels && ahead >= 1ULL << ((level + 1) * kSlotBits)) ++level;
+    while (level + 1 < kLevels && ahead >= 1ULL << ((level + 1) * kSlotBits))
+        ++level;
     auto const slot = static_cast<uint32_t>(due >> (level * kSlotBits)) % kSlots;
     Timer*& head = slots_[level][slot];
     timer.next_ = head;

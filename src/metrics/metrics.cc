@@ -33,7 +33,8 @@ void Exposition::histogram(std::string_view name, std::string_view labels, const
         total += histogram.bucket(i);
         std::string const bound =
             i + 1 == Histogram::kBuckets ? "+Inf" : fmt::format("{}", static_cast<double>(1ULL << i) / 1e6);
-        fmt::format_to(std::back_inserter(text_), "{}_bucket{{{}{}le=\"{}\"}} {}\n", name, labels, comma, bound, total);
+        fmt::format_to(std::back_inserter(text_), "{}_bucket{{{}{}le=\"{}\"}} {}\n", name, labels, comma,
+                       bound, total);
     }
     sample(fmt::format("{}_sum", name), labels, static_cast<double>(histogram.sum_ns()) / 1e9);
     sample(fmt::format("{}_count", name), labels, total);

@@ -38,7 +38,9 @@ Acceptor::Acceptor(reactor::Reactor& reactor, uint8_t table_id, bool direct, Acc
     reactor.ring().bind(table_id, *this);
 }
 
-Acceptor::~Acceptor() { RC_ASSERT(in_flight_ == 0); }
+Acceptor::~Acceptor() {
+    RC_ASSERT(in_flight_ == 0);
+}
 
 io::Token Acceptor::token(uint32_t source, uint32_t slot) const {
     return {source * kBurst + slot, 0, table_id_, io::Kind::accept};
@@ -51,7 +53,8 @@ void Acceptor::add(int listener) {
 
 void Acceptor::start() {
     running_ = true;
-    for (uint32_t i = 0; i < sources_.size(); ++i) arm(i);
+    for (uint32_t i = 0; i < sources_.size(); ++i)
+        arm(i);
 }
 
 void Acceptor::arm(uint32_t index) {

@@ -22,7 +22,8 @@ void FrameQueue::push(FrameRef frame) {
         first_ = 0;
     } else if (count_ == capacity_) {
         auto wider = std::make_unique<FrameRef[]>(std::size_t{capacity_} * 2);
-        for (uint32_t i = 0; i < count_; ++i) wider[i] = std::move(ring_[(first_ + i) & (capacity_ - 1)]);
+        for (uint32_t i = 0; i < count_; ++i)
+            wider[i] = std::move(ring_[(first_ + i) & (capacity_ - 1)]);
         ring_ = std::move(wider);
         capacity_ *= 2;
         first_ = 0;
@@ -49,7 +50,9 @@ void FrameQueue::clear() {
 
 // --- Stream
 
-Stream::~Stream() { RC_ASSERT(state_ == State::idle); }
+Stream::~Stream() {
+    RC_ASSERT(state_ == State::idle);
+}
 
 io::Token Stream::token(io::Kind kind) const {
     return {handle_.slot, handle_.generation, table_.table_id_, kind};
@@ -173,7 +176,8 @@ void Stream::on_received(const io::Completion& completion) {
     } else if (completion.result == -ENOBUFS) {
         // Every buffer is lent for one callback only, so there are some again on the next turn.
         if (!receive_.in_flight()) table_.park(*this);
-    } else if (completion.result != -ECANCELED && completion.result != -EINTR && completion.result != -EAGAIN) {
+    } else if (completion.result != -ECANCELED && completion.result != -EINTR &&
+               completion.result != -EAGAIN) {
         begin_close();
     }
     start_receive();
@@ -208,7 +212,9 @@ StreamTable::StreamTable(reactor::Reactor& reactor, uint8_t table_id, uint32_t s
     reactor.ring().bind(table_id, *this);
 }
 
-StreamTable::~StreamTable() { RC_ASSERT(used_ == 0); }
+StreamTable::~StreamTable() {
+    RC_ASSERT(used_ == 0);
+}
 
 Stream* StreamTable::find(StreamHandle handle) {
     if (handle.slot >= entries_.size()) return nullptr;

@@ -25,6 +25,8 @@ std::vector<uint32_t> usable_cpus() {
     return cpus;
 }
 
-void name_this_thread(const char* name) { ::pthread_setname_np(::pthread_self(), name); }
+void name_this_thread(const char* name) {
+    ::pthread_setname_np(::pthread_self(), name);
+}
 
 }  // namespace rc::reactor

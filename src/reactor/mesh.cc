@@ -3,7 +3,8 @@
 namespace rc::reactor {
 
 Mesh::Mesh(uint32_t participants, uint32_t places) : places_(places) {
-    for (uint32_t i = 0; i < participants; ++i) sleepers_.push_back(std::make_unique<Sleeper>());
+    for (uint32_t i = 0; i < participants; ++i)
+        sleepers_.push_back(std::make_unique<Sleeper>());
     boxes_.resize(std::size_t{participants} * participants);
     for (uint32_t from = 0; from < participants; ++from) {
         // A core's mail to itself takes the same way, so that no callback runs inside the call.

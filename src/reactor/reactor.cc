@@ -32,7 +32,8 @@ void Reactor::turn(Duration wait_max) {
     drain_mail();
     timers_.advance(now_);
     bool more = false;
-    for (Work* work : works_) more |= work->run_slice();
+    for (Work* work : works_)
+        more |= work->run_slice();
 
     for (uint32_t to = 0; to < mesh_.size(); ++to) {
         auto const peer = static_cast<CoreId>(to);

@@ -9,7 +9,7 @@
 namespace rc::io {
 
 struct ListenOptions {
-    bool share_port = true;               // SO_REUSEPORT: a listener a core on one address
+    bool share_port = true;  // SO_REUSEPORT: a listener a core on one address
     int backlog = 4096;
     Duration user_timeout = seconds(30);  // unacknowledged data or a closed window: the peer is gone
 };

@@ -29,9 +29,9 @@ enum class Kind : uint8_t {
 /// Says whose request a completion belongs to. Travels through the kernel as user_data.
 /// A slot is re-used with the next generation, so a late completion is known for what it is.
 struct Token {
-    uint32_t slot = 0;       // below limits::kSlotsMax
+    uint32_t slot = 0;  // below limits::kSlotsMax
     uint32_t generation = 0;
-    uint8_t table = 0;       // which of the sinks, see Ring::bind
+    uint8_t table = 0;  // which of the sinks, see Ring::bind
     Kind kind = Kind::none;
 
     [[nodiscard]] uint64_t packed() const {
@@ -87,9 +87,9 @@ class Operation {
 /// What the kernel said. `more` false means that it was the operation's last completion.
 struct Completion {
     Token token;
-    int32_t result = 0;              // bytes, a descriptor, or -errno
+    int32_t result = 0;  // bytes, a descriptor, or -errno
     bool more = false;
-    std::string_view bytes;          // of a receive; lent until on_completion returns
+    std::string_view bytes;  // of a receive; lent until on_completion returns
 };
 
 class CompletionSink {

@@ -43,7 +43,8 @@ class TimerWheel {
   public:
     static constexpr Duration kTick = Duration(1 << 22);  // 4.19 ms
     static constexpr uint32_t kLevels = 4, kSlotBits = 6, kSlots = 1 << kSlotBits;
-    static constexpr uint64_t kHorizonTicks = 1ULL << (kLevels * kSlotBits);  // 19.5 hours; later ones wait there
+    static constexpr uint64_t kHorizonTicks = 1ULL
+                                              << (kLevels * kSlotBits);  // 19.5 hours; later ones wait there
 
     explicit TimerWheel(MonoTime now) : tick_(tick_of(now)) {}
     TimerWheel(const TimerWheel&) = delete;

@@ -12,10 +12,11 @@
 namespace rc::io {
 
 struct UringOptions {
-    uint32_t submissions = 2048;       // entries of the submission queue; completions four times that
-    uint32_t buffers = 1024;           // provided receive buffers, a power of two
+    uint32_t submissions = 2048;  // entries of the submission queue; completions four times that
+    uint32_t buffers = 1024;      // provided receive buffers, a power of two
     uint32_t buffer_bytes = 4096;
-    uint32_t direct_files_max = 1U << 20;  // lowered to RLIMIT_NOFILE, which is the kernel's bound for one ring
+    uint32_t direct_files_max =
+        1U << 20;  // lowered to RLIMIT_NOFILE, which is the kernel's bound for one ring
 };
 
 /// Makes the ring of the calling thread, which alone may use it (SINGLE_ISSUER | DEFER_TASKRUN).

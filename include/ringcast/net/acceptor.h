@@ -66,7 +66,7 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
     };
     struct Source {
         int listener;
-        uint32_t wanted = 1;         // accepts to keep armed
+        uint32_t wanted = 1;  // accepts to keep armed
         uint32_t armed = 0;
         uint32_t completed_since = 0;
         uint64_t turn = 0;

@@ -42,8 +42,8 @@ class Reactor : public CoreBound {
     /// One turn. `wait_max` bounds how long it sleeps at its end when nothing is left to do.
     void turn(Duration wait_max);
 
-    [[nodiscard]] MonoTime now() const { return now_; }        // stands still for the turn
-    [[nodiscard]] WallTime wall() const { return wall_; }      // likewise
+    [[nodiscard]] MonoTime now() const { return now_; }    // stands still for the turn
+    [[nodiscard]] WallTime wall() const { return wall_; }  // likewise
     [[nodiscard]] uint64_t turns() const { return turns_.value(); }
     [[nodiscard]] io::Ring& ring() { return ring_; }
     [[nodiscard]] io::TimerWheel& timers() { return timers_; }

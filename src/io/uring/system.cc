@@ -66,7 +66,8 @@ class SystemNetwork final : public Network {
         Address any_port = address;
         any_port.port = 0;
         auto const size = any_port.to_sockaddr(storage);
-        bool const usable = ::bind(fd, reinterpret_cast<sockaddr*>(&storage), size) == 0 || errno != EADDRNOTAVAIL;
+        bool const usable =
+            ::bind(fd, reinterpret_cast<sockaddr*>(&storage), size) == 0 || errno != EADDRNOTAVAIL;
         ::close(fd);
         return usable;
     }
@@ -82,7 +83,9 @@ class SystemNetwork final : public Network {
         return fd;
     }
 
-    static void set(int fd, int level, int name, int value) { ::setsockopt(fd, level, name, &value, sizeof(value)); }
+    static void set(int fd, int level, int name, int value) {
+        ::setsockopt(fd, level, name, &value, sizeof(value));
+    }
 
     static std::string describe(const Address& address, int error) {
         return fmt::format("{}: {}", address.format(), std::strerror(error));
@@ -109,8 +112,14 @@ class SystemNetwork final : public Network {
 
 }  // namespace
 
-std::unique_ptr<Clock> make_system_clock() { return std::make_unique<SystemClock>(); }
-std::unique_ptr<Entropy> make_system_entropy() { return std::make_unique<SystemEntropy>(); }
-std::unique_ptr<Network> make_system_network() { return std::make_unique<SystemNetwork>(); }
+std::unique_ptr<Clock> make_system_clock() {
+    return std::make_unique<SystemClock>();
+}
+std::unique_ptr<Entropy> make_system_entropy() {
+    return std::make_unique<SystemEntropy>();
+}
+std::unique_ptr<Network> make_system_network() {
+    return std::make_unique<SystemNetwork>();
+}
 
 }  // namespace rc::io

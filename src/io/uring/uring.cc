@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -38,15 +39,18 @@ Error refusal(int error) {
                     "io_uring_setup, io_uring_enter and io_uring_register in the sandbox (for a container: "
                     "--security-opt seccomp=...)"};
         case ENOSYS:
-            return {Errc::ring_refused,
-                    "io_uring is missing here (ENOSYS): run a kernel 6.1 or newer with CONFIG_IO_URING, or allow "
-                    "io_uring_setup, io_uring_enter and io_uring_register in the sandbox"};
+            return {
+                Errc::ring_refused,
+                "io_uring is missing here (ENOSYS): run a kernel 6.1 or newer with CONFIG_IO_URING, or allow "
+                "io_uring_setup, io_uring_enter and io_uring_register in the sandbox"};
         case EINVAL:
             return {Errc::ring_refused,
-                    "this kernel's io_uring lacks SINGLE_ISSUER or DEFER_TASKRUN (EINVAL): run a kernel 6.1 or newer"};
+                    "this kernel's io_uring lacks SINGLE_ISSUER or DEFER_TASKRUN (EINVAL): run a kernel 6.1 "
+                    "or newer"};
         case ENOMEM:
             return {Errc::ring_refused,
-                    "no memory for an io_uring (ENOMEM): raise the memory limit of the service, or lower workers"};
+                    "no memory for an io_uring (ENOMEM): raise the memory limit of the service, or lower "
+                    "workers"};
         default:
             return {Errc::ring_refused, fmt::format("io_uring cannot be set up: {}", std::strerror(error))};
     }
@@ -156,7 +160,8 @@ class Uring final : public Ring {
         if (wait_max <= Duration::zero() || !stash_.empty()) {
             result = io_uring_submit_and_get_events(&ring_);
         } else {
-            __kernel_timespec limit{.tv_sec = wait_max.count() / 1'000'000'000, .tv_nsec = wait_max.count() % 1'000'000'000};
+            __kernel_timespec limit{.tv_sec = wait_max.count() / 1'000'000'000,
+                                    .tv_nsec = wait_max.count() % 1'000'000'000};
             io_uring_cqe* unused = nullptr;
             result = io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr);
         }
@@ -175,7 +180,8 @@ class Uring final : public Ring {
             uint32_t const wanted = std::min<uint32_t>(batch.size(), completions_max - done);
             uint32_t const n = take(batch.data(), wanted);
             if (n == 0) break;
-            for (uint32_t i = 0; i < n; ++i) dispatch(batch[i]);
+            for (uint32_t i = 0; i < n; ++i)
+                dispatch(batch[i]);
             done += n;
         }
         stats_.completions += done;
@@ -218,7 +224,9 @@ class Uring final : public Ring {
 
     explicit Uring(const UringOptions& options) : options_(options) { ring_.ring_fd = -1; }
 
-    [[nodiscard]] std::size_t buffers_bytes() const { return std::size_t{options_.buffers} * options_.buffer_bytes; }
+    [[nodiscard]] std::size_t buffers_bytes() const {
+        return std::size_t{options_.buffers} * options_.buffer_bytes;
+    }
     [[nodiscard]] std::size_t buffer_ring_bytes() const { return options_.buffers * sizeof(io_uring_buf); }
 
     // Returns an errno, or 0.
@@ -231,7 +239,8 @@ class Uring final : public Ring {
             ring_.ring_fd = -1;
             return -r;
         }
-        if (!(params.features & IORING_FEAT_NODROP) || !(params.features & IORING_FEAT_EXT_ARG)) return EINVAL;
+        if (!(params.features & IORING_FEAT_NODROP) || !(params.features & IORING_FEAT_EXT_ARG))
+            return EINVAL;
         io_uring_register_ring_fd(&ring_);  // saves a descriptor look-up an enter; works without
 
         std::array<unsigned, 2> workers{4, 8};  // nothing of ours should ever need one
@@ -260,16 +269,16 @@ class Uring final : public Ring {
         io_uring_buf_ring_init(buffer_ring_);
         int const mask = io_uring_buf_ring_mask(options_.buffers);
         for (uint32_t i = 0; i < options_.buffers; ++i) {
-            io_uring_buf_ring_add(buffer_ring_, buffers_ + std::size_t{i} * options_.buffer_bytes, options_.buffer_bytes,
-                                  static_cast<uint16_t>(i), mask, static_cast<int>(i));
+            io_uring_buf_ring_add(buffer_ring_, buffers_ + std::size_t{i} * options_.buffer_bytes,
+                                  options_.buffer_bytes, static_cast<uint16_t>(i), mask, static_cast<int>(i));
         }
         io_uring_buf_ring_advance(buffer_ring_, static_cast<int>(options_.buffers));
         return 0;
     }
 
     void give_back(uint16_t buffer) {
-        io_uring_buf_ring_add(buffer_ring_, buffers_ + std::size_t{buffer} * options_.buffer_bytes, options_.buffer_bytes,
-                              buffer, io_uring_buf_ring_mask(options_.buffers), 0);
+        io_uring_buf_ring_add(buffer_ring_, buffers_ + std::size_t{buffer} * options_.buffer_bytes,
+                              options_.buffer_bytes, buffer, io_uring_buf_ring_mask(options_.buffers), 0);
         io_uring_buf_ring_advance(buffer_ring_, 1);
     }
 
@@ -282,7 +291,8 @@ class Uring final : public Ring {
             // A full completion queue can refuse submissions: set completions aside for reap().
             if (r == -EBUSY || r == -EAGAIN) {
                 io_uring_cqe aside;
-                while (take_from_queue(&aside, 1) == 1) stash_.push_back(aside);
+                while (take_from_queue(&aside, 1) == 1)
+                    stash_.push_back(aside);
                 io_uring_get_events(&ring_);
             }
             sqe = io_uring_get_sqe(&ring_);
@@ -308,8 +318,10 @@ class Uring final : public Ring {
 
     uint32_t take_from_queue(io_uring_cqe* out, uint32_t wanted) {
         std::array<io_uring_cqe*, 128> ready;
-        uint32_t const n = io_uring_peek_batch_cqe(&ring_, ready.data(), std::min<uint32_t>(wanted, ready.size()));
-        for (uint32_t i = 0; i < n; ++i) out[i] = *ready[i];
+        uint32_t const n =
+            io_uring_peek_batch_cqe(&ring_, ready.data(), std::min<uint32_t>(wanted, ready.size()));
+        for (uint32_t i = 0; i < n; ++i)
+            out[i] = *ready[i];
         io_uring_cq_advance(&ring_, n);
         return n;
     }
@@ -334,12 +346,14 @@ class Uring final : public Ring {
             }
             return;
         }
-        Completion completion{.token = token, .result = cqe.res, .more = (cqe.flags & IORING_CQE_F_MORE) != 0, .bytes = {}};
+        Completion completion{
+            .token = token, .result = cqe.res, .more = (cqe.flags & IORING_CQE_F_MORE) != 0, .bytes = {}};
         if (token.kind == Kind::recv) {
             ++stats_.receives;
             if (cqe.res == -ENOBUFS) ++stats_.buffer_shortages;
             if (has_buffer && cqe.res > 0) {
-                completion.bytes = {buffers_ + std::size_t{buffer} * options_.buffer_bytes, static_cast<std::size_t>(cqe.res)};
+                completion.bytes = {buffers_ + std::size_t{buffer} * options_.buffer_bytes,
+                                    static_cast<std::size_t>(cqe.res)};
             }
         }
         RC_ASSERT(sinks_[token.table]);
@@ -369,6 +383,8 @@ class Uring final : public Ring {
 
 }  // namespace
 
-Result<std::unique_ptr<Ring>> make_uring(const UringOptions& options) { return Uring::make(options); }
+Result<std::unique_ptr<Ring>> make_uring(const UringOptions& options) {
+    return Uring::make(options);
+}
 
 }  // namespace rc::io
