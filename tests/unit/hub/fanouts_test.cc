@@ -1,0 +1,346 @@
+#include "ringcast/hub/fanouts.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rc::hub {
+namespace {
+
+SubscriberSlot slot(uint32_t value) {
+    return SubscriberSlot(value);
+}
+
+struct Note : Publication {
+    explicit Note(int id_) : id(id_) {}
+    std::size_t bytes() const override { return 100; }
+    int id;
+};
+
+struct UserNote : UserPublication {
+    int id = 0;
+    std::vector<std::pair<UserId, uint64_t>> to;
+    std::string filter;
+
+    UserNote(int id_, std::vector<std::pair<UserId, uint64_t>> to_, std::string filter_ = "")
+        : id(id_), to(std::move(to_)), filter(std::move(filter_)) {}
+    std::size_t bytes() const override { return 100; }
+    uint32_t addressees() const override { return static_cast<uint32_t>(to.size()); }
+    const UserId& user(uint32_t i) const override { return to[i].first; }
+    uint64_t offset(uint32_t i) const override { return to[i].second; }
+    std::string_view topic() const override { return filter; }
+};
+
+int id_of(const Publication& publication) {
+    if (const auto* note = dynamic_cast<const Note*>(&publication)) return note->id;
+    return dynamic_cast<const UserNote&>(publication).id;
+}
+
+struct Delivery {
+    uint32_t slot;
+    int id;
+    uint64_t offset;
+    friend bool operator==(const Delivery&, const Delivery&) = default;
+};
+std::ostream& operator<<(std::ostream& out, const Delivery& d) {
+    return out << "{slot " << d.slot << " id " << d.id << " offset " << d.offset << "}";
+}
+
+class FanoutsTest : public ::testing::Test, public Receiver {
+  public:
+    void deliver(SubscriberSlot s, const Publication& publication, uint64_t offset) override {
+        got.push_back({s.value, id_of(publication), offset});
+        if (meanwhile) meanwhile(s.value);
+    }
+    void publish(std::string_view topic, int id) { fanouts.publish_topic(topic, std::make_unique<Note>(id)); }
+    void broadcast(int id) { fanouts.publish_broadcast(std::make_unique<Note>(id)); }
+    void publish_users(int id, std::vector<std::pair<UserId, uint64_t>> to, std::string filter = "") {
+        fanouts.publish_users(std::make_unique<UserNote>(id, std::move(to), std::move(filter)));
+    }
+    void receive(uint32_t s, const std::string& user) {
+        shard.set_user(slot(s), UserId{user});
+        shard.set_receiving(slot(s), true);
+    }
+    bool slice(uint32_t deliveries) { return fanouts.run_slice(deliveries, *this); }
+    void run_all() {
+        while (slice(1'000)) {
+        }
+    }
+    std::multiset<uint32_t> receivers_of(int id) const {
+        std::multiset<uint32_t> slots;
+        for (const auto& d : got)
+            if (d.id == id) slots.insert(d.slot);
+        return slots;
+    }
+
+    Shard shard{{1, 2}};
+    Fanouts fanouts{shard};
+    std::vector<Delivery> got;
+    std::function<void(uint32_t)> meanwhile;
+};
+
+TEST_F(FanoutsTest, ReachesWhoHoldsTheTopicAndNobodyElse) {
+    shard.subscribe(slot(1), "a");
+    shard.subscribe(slot(2), "b");
+    shard.subscribe(slot(3), "a");
+    receive(4, "ada");
+    publish("a", 1);
+    run_all();
+    EXPECT_EQ(receivers_of(1), (std::multiset<uint32_t>{1, 3}));
+    EXPECT_EQ(got.size(), 2u);
+}
+
+TEST_F(FanoutsTest, DropsAPublicationThatNobodyWaitsForAtOnce) {
+    publish("nobody", 1);
+    EXPECT_EQ(fanouts.waiting(), 0u);
+    EXPECT_FALSE(slice(1));
+    EXPECT_EQ(shard.counts().topics, 0u);
+}
+
+TEST_F(FanoutsTest, BroadcastReachesHoldersOfATopicAndReceiversOnce) {
+    shard.subscribe(slot(1), "a");
+    shard.subscribe(slot(1), "b");
+    receive(1, "ada");
+    receive(2, "ada");
+    shard.set_user(slot(3), UserId{"ada"});  // updates are off
+    receive(4, "grace");
+    shard.set_receiving(slot(4), false);
+    broadcast(1);
+    run_all();
+    EXPECT_EQ(receivers_of(1), (std::multiset<uint32_t>{1, 2}));
+}
+
+TEST_F(FanoutsTest, UserPublicationCarriesEachUsersOffset) {
+    receive(1, "ada");
+    receive(2, "7");
+    receive(3, "7");
+    shard.set_user(slot(4), UserId{"7"});  // updates are off
+    publish_users(1, {{UserId{"7"}, 41}, {UserId{"absent"}, 42}, {UserId{"ada"}, 43}});
+    run_all();
+    EXPECT_EQ(receivers_of(1), (std::multiset<uint32_t>{1, 2, 3}));
+    for (const auto& d : got)
+        EXPECT_EQ(d.offset, d.slot == 1 ? 43u : 41u);
+}
+
+TEST_F(FanoutsTest, TopicOfAUserPublicationNarrowsIt) {
+    receive(1, "ada");
+    receive(2, "ada");
+    receive(3, "grace");
+    shard.subscribe(slot(2), "apps");
+    shard.subscribe(slot(3), "apps");
+    shard.subscribe(slot(4), "apps");
+    publish_users(1, {{UserId{"ada"}, 5}}, "apps");
+    publish_users(2, {{UserId{"ada"}, 6}}, "nobody");
+    run_all();
+    EXPECT_EQ(got, (std::vector<Delivery>{{2, 1, 5}}));
+    EXPECT_EQ(fanouts.waiting(), 0u);
+}
+
+TEST_F(FanoutsTest, SliceEndsAtItsBound) {
+    for (uint32_t i = 0; i < 1'000; ++i)
+        shard.subscribe(slot(i), "a");
+    publish("a", 1);
+    EXPECT_TRUE(slice(100));
+    EXPECT_GE(got.size(), 95u);
+    EXPECT_LE(got.size(), 101u);
+    EXPECT_EQ(fanouts.waiting(), 1u);
+    EXPECT_EQ(fanouts.waiting_bytes(), 100u);
+    run_all();
+    EXPECT_EQ(receivers_of(1).size(), 1'000u);
+    EXPECT_EQ(fanouts.waiting(), 0u);
+    EXPECT_EQ(fanouts.waiting_bytes(), 0u);
+}
+
+TEST_F(FanoutsTest, UsersWhoAreNotHereCountTowardsTheBound) {
+    std::vector<std::pair<UserId, uint64_t>> to;
+    for (int i = 0; i < 10'000; ++i)
+        to.emplace_back(UserId{std::to_string(i)}, i + 1);
+    publish_users(1, std::move(to));
+    int slices = 1;
+    while (slice(100))
+        ++slices;
+    EXPECT_GE(slices, 12);
+    EXPECT_LE(slices, 14);
+}
+
+TEST_F(FanoutsTest, ALongFanoutLeavesOtherTopicsAndUsersTheirTurn) {
+    for (uint32_t i = 0; i < 10'000; ++i)
+        shard.subscribe(slot(i), "hot");
+    shard.subscribe(slot(20'000), "small");
+    receive(20'001, "ada");
+    publish("hot", 1);
+    slice(10);
+    publish("small", 2);
+    publish_users(3, {{UserId{"ada"}, 9}});
+    slice(512);
+    EXPECT_EQ(receivers_of(2).size(), 1u);
+    EXPECT_EQ(receivers_of(3).size(), 1u);
+    EXPECT_LT(receivers_of(1).size(), 600u);
+}
+
+TEST_F(FanoutsTest, TheTopicsNextPublicationWaitsForTheFirst) {
+    for (uint32_t i = 0; i < 300; ++i)
+        shard.subscribe(slot(i), "a");
+    publish("a", 1);
+    publish("a", 2);
+    slice(50);
+    EXPECT_EQ(receivers_of(2).size(), 0u);
+    run_all();
+    std::map<uint32_t, std::vector<int>> order;
+    for (const auto& d : got)
+        order[d.slot].push_back(d.id);
+    ASSERT_EQ(order.size(), 300u);
+    for (const auto& [s, ids] : order)
+        EXPECT_EQ(ids, (std::vector<int>{1, 2})) << s;
+}
+
+TEST_F(FanoutsTest, WhoJoinsMeanwhileGetsTheNextOneOnly) {
+    for (uint32_t i = 0; i < 100; ++i)
+        shard.subscribe(slot(i), "a");
+    publish("a", 1);
+    publish("a", 2);
+    slice(10);
+    shard.subscribe(slot(500), "a");
+    run_all();
+    EXPECT_EQ(receivers_of(1).count(500), 0u);
+    EXPECT_EQ(receivers_of(2).count(500), 1u);
+}
+
+TEST_F(FanoutsTest, WhoLeavesAndJoinsAgainDoesNotGetItTwice) {
+    for (uint32_t i = 0; i < 100; ++i)
+        shard.subscribe(slot(i), "a");
+    publish("a", 1);
+    slice(40);
+    ASSERT_GE(got.size(), 30u);
+    uint32_t const served = got.front().slot;
+    for (uint32_t i = 0; i < 100; ++i) {
+        shard.unsubscribe(slot(i), "a");
+        shard.subscribe(slot(i), "a");
+    }
+    auto const before = got.size();
+    run_all();
+    EXPECT_EQ(receivers_of(1).count(served), 1u);
+    EXPECT_EQ(got.size(), before);  // all of them came later now
+    publish("a", 2);
+    run_all();
+    EXPECT_EQ(receivers_of(2).size(), 100u);
+}
+
+TEST_F(FanoutsTest, TheLastHolderLeavingInMidFanoutEndsIt) {
+    for (uint32_t i = 0; i < 10; ++i)
+        shard.subscribe(slot(i), "a");
+    publish("a", 1);
+    publish("a", 2);
+    slice(3);
+    for (uint32_t i = 0; i < 10; ++i)
+        shard.leave(slot(i));
+    EXPECT_EQ(shard.counts().topics, 0u);
+    run_all();
+    EXPECT_EQ(fanouts.waiting(), 0u);
+    EXPECT_EQ(receivers_of(2).size(), 0u);
+    shard.subscribe(slot(3), "a");
+    publish("a", 3);
+    run_all();
+    EXPECT_EQ(receivers_of(3), (std::multiset<uint32_t>{3}));
+}
+
+TEST_F(FanoutsTest, DeliveryMayCloseAnyConnection) {
+    for (uint32_t i = 0; i < 100; ++i)
+        shard.subscribe(slot(i), "a");
+    // Each delivery closes the receiver and the one 50 places on.
+    meanwhile = [&](uint32_t s) {
+        shard.leave(slot(s));
+        shard.leave(slot((s + 50) % 100));
+    };
+    publish("a", 1);
+    run_all();
+    EXPECT_EQ(got.size(), 50u);
+    EXPECT_EQ(shard.counts().subscribers, 0u);
+}
+
+TEST_F(FanoutsTest, DeliveryMayPublish) {
+    shard.subscribe(slot(1), "a");
+    shard.subscribe(slot(2), "b");
+    receive(1, "ada");
+    meanwhile = [&](uint32_t) {
+        if (got.size() > 1) return;
+        publish("a", 2);
+        publish("b", 3);
+        broadcast(4);
+        publish_users(5, {{UserId{"ada"}, 1}});
+    };
+    publish("a", 1);
+    run_all();
+    EXPECT_EQ(got.size(), 6u);
+    EXPECT_EQ(
+        receivers_of(2).size() + receivers_of(3).size() + receivers_of(4).size() + receivers_of(5).size(),
+        5u);
+}
+
+TEST_F(FanoutsTest, AUserWithManyConnectionsIsServedInSlicesWhileTheyComeAndGo) {
+    for (uint32_t i = 0; i < 1'000; ++i)
+        receive(i, "ada");
+    receive(2'000, "grace");
+    publish_users(1, {{UserId{"ada"}, 1}, {UserId{"grace"}, 2}});
+    publish_users(2, {{UserId{"ada"}, 3}});
+    slice(100);
+    receive(3'000, "ada");  // came later
+    for (uint32_t i = 0; i < 1'000; ++i)
+        if (i % 3 == 0) shard.leave(slot(i));
+    run_all();
+    EXPECT_EQ(receivers_of(1).count(3'000), 0u);
+    EXPECT_EQ(receivers_of(2).count(3'000), 1u);
+    EXPECT_EQ(receivers_of(2).size(), 667u);
+    EXPECT_EQ(receivers_of(1).count(2'000), 1u);
+    auto const first = receivers_of(1);
+    for (uint32_t i = 0; i < 1'000; ++i)
+        EXPECT_TRUE(i % 3 == 0 || first.count(i) == 1) << i;
+}
+
+TEST_F(FanoutsTest, AUserWhoLeavesEntirelyInMidFanoutAndComesBack) {
+    for (uint32_t i = 0; i < 200; ++i)
+        receive(i, "ada");
+    publish_users(1, {{UserId{"ada"}, 1}, {UserId{"ada2"}, 2}});
+    slice(20);
+    for (uint32_t i = 0; i < 200; ++i)
+        shard.leave(slot(i));
+    receive(5, "ada2");
+    receive(900, "ada");
+    run_all();
+    EXPECT_EQ(receivers_of(1).count(900), 0u);
+    EXPECT_EQ(shard.connections_of(UserId{"ada"}), 1u);
+    publish_users(2, {{UserId{"ada"}, 3}});
+    run_all();
+    EXPECT_EQ(receivers_of(2), (std::multiset<uint32_t>{900}));
+}
+
+TEST_F(FanoutsTest, HotTopicChurnsByAHundredThousandDuringAFanout) {
+    constexpr uint32_t kConnections = 100'000;
+    for (uint32_t i = 0; i < kConnections; ++i)
+        shard.subscribe(slot(i), "hot");
+    publish("hot", 1);
+    uint32_t next = 0;
+    bool left = true;
+    while (left) {
+        left = slice(512);
+        for (uint32_t i = 0; i < 512 && next < kConnections; ++i, ++next) {
+            shard.leave(slot(next));
+            shard.subscribe(slot(next + kConnections), "hot");
+        }
+    }
+    for (const auto& d : got)
+        EXPECT_LT(d.slot, kConnections);
+    EXPECT_LE(got.size(), kConnections);
+    publish("hot", 2);
+    got.clear();
+    run_all();
+    EXPECT_EQ(got.size(), kConnections);
+}
+
+}  // namespace
+}  // namespace rc::hub
