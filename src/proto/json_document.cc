@@ -1,0 +1,148 @@
+#include "json_document.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "ringcast/base/limits.h"
+
+namespace rc::proto::json {
+
+namespace {
+
+// simdjson 3.0.1 counts the document itself as a level, and lets an empty list or object pass one level
+// below the deepest; levels() catches that one.
+constexpr size_t kParserLevels = limits::kJsonLevelsMax + 1;
+
+constexpr size_t kCapacityMin = 4096;
+
+size_t skip_digits(std::string_view text, size_t at) {
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9')
+        at++;
+    return at;
+}
+
+/// @return the place behind the JSON number that begins at `at`, or `at` if none does
+size_t skip_number(std::string_view text, size_t at) {
+    auto is = [&text](size_t place, char c) { return place < text.size() && text[place] == c; };
+    size_t begin = at;
+    if (is(at, '-')) at++;
+    size_t whole = at;
+    at = skip_digits(text, at);
+    if (at == whole || (is(whole, '0') && at > whole + 1)) return begin;
+    if (is(at, '.')) {
+        size_t fraction = at + 1;
+        at = skip_digits(text, fraction);
+        if (at == fraction) return begin;
+    }
+    if (is(at, 'e') || is(at, 'E')) {
+        at++;
+        if (is(at, '+') || is(at, '-')) at++;
+        size_t exponent = at;
+        at = skip_digits(text, exponent);
+        if (at == exponent) return begin;
+    }
+    return at;
+}
+
+bool ends_a_number(std::string_view text, size_t at) {
+    return at == text.size() || std::string_view(" \t\r\n,]}").find(text[at]) != std::string_view::npos;
+}
+
+/// simdjson refuses numbers that fit no int64, uint64 or double, though JSON has no such bound. Puts a 0
+/// and spaces in the place of every sound number, so that all else can be judged.
+void blank_numbers(char* begin, size_t size) {
+    std::string_view text(begin, size);
+    for (size_t at = 0; at < size;) {
+        char c = text[at];
+        if (c == '\\') return;  // outside of a string: nothing behind it can be trusted, nor is it JSON
+        if (c == '"') {
+            for (at++; at < size && text[at] != '"'; at++) {
+                if (text[at] == '\\') at++;
+            }
+            at++;
+            continue;
+        }
+        size_t end = skip_number(text, at);
+        if (end > at && ends_a_number(text, end)) {
+            std::memset(begin + at, ' ', end - at);
+            begin[at] = '0';
+        }
+        at = std::max(end, at + 1);
+    }
+}
+
+std::string_view in_words(simdjson::error_code code) {
+    switch (code) {
+        case simdjson::EMPTY: return "the text is empty";
+        case simdjson::UTF8_ERROR: return "the text is not valid UTF-8";
+        case simdjson::DEPTH_ERROR: return "the text nests deeper than 16 levels";
+        case simdjson::STRING_ERROR:
+            return "the text is no JSON: a wrong escape, or half of a surrogate pair, in a string";
+        case simdjson::UNESCAPED_CHARS:
+            return "the text is no JSON: a control character in a string must be escaped";
+        case simdjson::UNCLOSED_STRING: return "the text is no JSON: a string is not closed";
+        case simdjson::NUMBER_ERROR: return "the text is no JSON: a malformed number";
+        case simdjson::T_ATOM_ERROR:
+        case simdjson::F_ATOM_ERROR:
+        case simdjson::N_ATOM_ERROR:
+            return "the text is no JSON: a word other than true, false and null outside of quotes";
+        default:
+            return "the text is no JSON: missing or superfluous commas, brackets, keys or text after the end";
+    }
+}
+
+tl::unexpected<Error> refuse(simdjson::error_code code) {
+    if (code == simdjson::MEMALLOC || code == simdjson::CAPACITY) {
+        return fail(Errc::internal_error, "the server is short of memory for a message of this size");
+    }
+    return fail(Errc::invalid_message, std::string(in_words(code)));
+}
+
+}  // namespace
+
+struct Document::Impl {
+    simdjson::dom::parser parser;
+    simdjson::dom::document tape;
+    std::vector<char> scratch;
+
+    simdjson::error_code reserve(size_t bytes) {
+        if (parser.capacity() >= bytes && tape.capacity() >= bytes && !scratch.empty())
+            return simdjson::SUCCESS;
+        size_t capacity = std::bit_ceil(std::max(bytes, kCapacityMin));
+        scratch.resize(capacity + simdjson::SIMDJSON_PADDING);
+        simdjson::error_code code = tape.allocate(capacity);
+        return code != simdjson::SUCCESS ? code : parser.allocate(capacity, kParserLevels);
+    }
+
+    simdjson::error_code parse(size_t size) {
+        return parser.parse_into_document(tape, scratch.data(), size, false).error();
+    }
+};
+
+Document::Document() : impl_(std::make_unique<Impl>()) {}
+Document::~Document() = default;
+
+Result<Value> Document::validate(std::string_view text) {
+    if (text.empty()) return refuse(simdjson::EMPTY);
+    simdjson::error_code code = impl_->reserve(text.size());
+    if (code != simdjson::SUCCESS) return refuse(code);
+
+    char* scratch = impl_->scratch.data();
+    std::memcpy(scratch, text.data(), text.size());
+    std::memset(scratch + text.size(), ' ', simdjson::SIMDJSON_PADDING);
+    code = impl_->parse(text.size());
+    if (code == simdjson::NUMBER_ERROR) {
+        blank_numbers(scratch, text.size());
+        code = impl_->parse(text.size());
+    }
+    if (code != simdjson::SUCCESS) return refuse(code);
+    if (levels(text) > limits::kJsonLevelsMax) return refuse(simdjson::DEPTH_ERROR);
+    return Value{trimmed(text)};
+}
+
+}  // namespace rc::proto::json
