@@ -49,7 +49,8 @@ Writer& writer() {
 }
 
 std::shared_ptr<spdlog::logger> make_sink() {
-    auto logger = std::make_shared<spdlog::logger>("ringcast", std::make_shared<spdlog::sinks::stderr_sink_st>());
+    auto logger =
+        std::make_shared<spdlog::logger>("ringcast", std::make_shared<spdlog::sinks::stderr_sink_st>());
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     logger->set_level(spdlog::level::trace);
     logger->flush_on(spdlog::level::trace);
@@ -109,8 +110,12 @@ void run(Writer& w) {
 
 }  // namespace
 
-bool wanted(Level level) noexcept { return level >= g_least.load(std::memory_order_relaxed); }
-uint64_t dropped() noexcept { return writer().dropped.load(std::memory_order_relaxed); }
+bool wanted(Level level) noexcept {
+    return level >= g_least.load(std::memory_order_relaxed);
+}
+uint64_t dropped() noexcept {
+    return writer().dropped.load(std::memory_order_relaxed);
+}
 
 void start(Level least) {
     g_least.store(least, std::memory_order_relaxed);

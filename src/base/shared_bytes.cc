@@ -10,7 +10,8 @@ namespace rc {
 
 SharedBytes SharedBytes::join(std::initializer_list<std::string_view> parts) {
     std::size_t size = 0;
-    for (auto part : parts) size += part.size();
+    for (auto part : parts)
+        size += part.size();
     RC_ASSERT(size <= std::numeric_limits<uint32_t>::max());
     auto* block = new (::operator new(sizeof(Block) + size)) Block{{1}, static_cast<uint32_t>(size)};
     char* out = block->bytes();

@@ -32,7 +32,7 @@ class Loader {
   public:
     Result<Config> load(const ConfigSources& sources) {
         for (auto step : {&Loader::take_state_directory, &Loader::take_file, &Loader::take_environment,
-                           &Loader::take_flags, &Loader::check_together}) {
+                          &Loader::take_flags, &Loader::check_together}) {
             if (auto done = (this->*step)(sources); !done) return tl::unexpected(std::move(done.error()));
         }
         return std::move(config_);

@@ -9,7 +9,7 @@ namespace rc {
 }  // namespace rc
 
 /// Checks a promise of our own code, in release builds too. A peer's mistake is a Result, never this.
-#define RC_ASSERT(expression) \
+#define RC_ASSERT(expression)                           \
     (__builtin_expect(static_cast<bool>(expression), 1) \
-         ? static_cast<void>(0) \
+         ? static_cast<void>(0)                         \
          : ::rc::assertion_failed(#expression, __FILE__, __LINE__))
