@@ -267,7 +267,9 @@ tl::unexpected<Error> refuse(std::string message) {
 }
 
 std::string quoted(std::string_view text) {
-    return fmt::format("\"{}\"", in_one_line(text));
+    bool const cut = text.size() > limits::kEchoedInputBytesMax;
+    return fmt::format("\"{}{}\"", in_one_line(text.substr(0, limits::kEchoedInputBytesMax)),
+                       cut ? "..." : "");
 }
 
 std::string joined(const std::vector<std::string>& parts, std::string_view between, std::string_view last) {
@@ -482,6 +484,7 @@ std::string toml_text(const Setting& setting, const Config& config) {
     Config copy = config;  // the places lend what they hold for writing
     auto const texts = [](const std::vector<std::string>& in) {
         std::vector<std::string> out;
+        out.reserve(in.size());
         for (const auto& text : in)
             out.push_back(quoted(text));
         return list_text(out);
@@ -511,15 +514,15 @@ std::string environment_name(const Setting& setting) {
 }
 
 std::string in_one_line(std::string_view text) {
-    bool const cut = text.size() > limits::kEchoedInputBytesMax;
-    std::string out(text.substr(0, limits::kEchoedInputBytesMax));
+    std::string out(text);
     for (char& c : out)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    return cut ? out + "..." : out;
+    return out;
 }
 
 std::vector<SettingDescription> describe_settings() {
     std::vector<SettingDescription> out;
+    out.reserve(settings().size());
     Config const defaults;
     for (const auto& setting : settings()) {
         bool const is_switch = std::holds_alternative<BooleanAt>(setting.place);

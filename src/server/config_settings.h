@@ -75,7 +75,7 @@ std::string toml_text(const Setting& setting, const Config& config);
 /// "RINGCAST_LIMITS_MESSAGE_BYTES"
 std::string environment_name(const Setting& setting);
 
-/// Foreign text as part of an error line: control bytes replaced, cut after kEchoedInputBytesMax bytes.
+/// Foreign text as part of an error line: control bytes replaced.
 std::string in_one_line(std::string_view text);
 
 }  // namespace rc::server

@@ -430,6 +430,11 @@ TEST(Config, OriginsAreWhatBrowsersSend) {
         (std::vector<std::string>{"http://a:443", "http://a", "https://[::1]:8443"}));
 }
 
+TEST(Config, ALongFileNameIsNotCut) {
+    auto const path = "/nonexistent/" + std::string(200, 'd') + "/ringcast.toml";
+    EXPECT_TRUE(load_config({.file = path}).error().message.starts_with(path + ": cannot be read"));
+}
+
 TEST(Config, LongInputIsCutInErrors) {
     auto const message = refusal("listen = ['" + std::string(1000, 'x') + "']");
     EXPECT_EQ(message,
