@@ -18,242 +18,121 @@ constexpr std::array<std::string_view, 3> kAuthModes{"open", "jwt", "header"};
 constexpr Duration kDay = hours(24);
 constexpr bool kNotYet = false;  // of Setting::available
 
-const std::array kSettings{Setting{"listen", AddressesAt{[](Config & c) -> auto& {return c.listen;
-}  // namespace
-}  // namespace rc::server
-, "addresses for clients", "--listen"
+/// The member that the steps lead to: field<&Config::limits, &LimitsConfig::subscriptions>.
+template <auto... Steps>
+auto& field(Config& config) {
+    return (config.*....*Steps);
 }
-, Setting{"api_listen", AddressesAt{[](Config & c) -> auto& {return c.api_listen;
-}
-}
-, "addresses for the API", "--api-listen"
-}
-, Setting{"workers", IntegerAt{[](Config & c) -> auto& {return c.workers;
-}
-, 0, limits::kWorkersMax
-}
-, "cores to run; 0: one for each CPU that the process may use", "--workers"
-}
-, Setting{"data_dir", TextAt{[](Config & c) -> auto& {return c.data_dir;
-}
-, false
-}
-, "directory of the log, the inbox and the API key; under systemd the default is $STATE_DIRECTORY",
-    "--data-dir"
-}
-, Setting{"api_key_file", TextAt{[](Config & c) -> auto& {return c.api_key_file;
-}
-, true
-}
-, "file that holds the API key; empty: api.key in data_dir, made at the first start", "--api-key-file"
-}
-,
+
+const std::array kSettings{
+    Setting{"listen", AddressesAt{field<&Config::listen>}, "addresses for clients", "--listen"},
+    Setting{"api_listen", AddressesAt{field<&Config::api_listen>}, "addresses for the API", "--api-listen"},
+    Setting{"workers", IntegerAt{field<&Config::workers>, 0, limits::kWorkersMax},
+            "cores to run; 0: one for each CPU that the process may use", "--workers"},
+    Setting{"data_dir", TextAt{field<&Config::data_dir>, false},
+            "directory of the log, the inbox and the API key; under systemd the default is $STATE_DIRECTORY",
+            "--data-dir"},
+    Setting{"api_key_file", TextAt{field<&Config::api_key_file>, true},
+            "file that holds the API key; empty: api.key in data_dir, made at the first start",
+            "--api-key-file"},
     Setting{"log_level",
             ChoiceAt{kLogLevels, [](const Config& c) { return static_cast<std::size_t>(c.log_level); },
                      [](Config& c, std::size_t i) { c.log_level = static_cast<log::Level>(i); }},
             "the least urgent lines that are logged", "--log-level"},
-    Setting{"ping_interval", DurationAt{[](Config & c) -> auto& {return c.ping_interval;
-}
-, milliseconds(10), kDay
-}
-, "time between two heartbeats to a client", "--ping-interval"
-}
-, Setting{"inactivity_timeout", DurationAt{[](Config & c) -> auto& {return c.inactivity_timeout;
-}
-, milliseconds(100), 7 * kDay
-}
-, "a client that has sent no text message for so long is closed", "--inactivity-timeout"
-}
-, Setting{"drain_time", DurationAt{[](Config & c) -> auto& {return c.drain_time;
-}
-, seconds(0), hours(1)
-}
-, "time over which a stopping server spreads the closes", "--drain-time"
-}
-,
+    Setting{"ping_interval", DurationAt{field<&Config::ping_interval>, milliseconds(10), kDay},
+            "time between two heartbeats to a client", "--ping-interval"},
+    Setting{"inactivity_timeout", DurationAt{field<&Config::inactivity_timeout>, milliseconds(100), 7 * kDay},
+            "a client that has sent no text message for so long is closed", "--inactivity-timeout"},
+    Setting{"drain_time", DurationAt{field<&Config::drain_time>, seconds(0), hours(1)},
+            "time over which a stopping server spreads the closes", "--drain-time"},
     Setting{"durability",
             ChoiceAt{kDurabilities, [](const Config& c) { return static_cast<std::size_t>(c.durability); },
                      [](Config& c, std::size_t i) { c.durability = static_cast<Durability>(i); }},
             "what a publisher's 200 means: synced to disk, or written", "--durability", kNotYet},
-    Setting{"allowed_origins", OriginsAt{[](Config & c) -> auto& {return c.allowed_origins;
-}
-}
-, "origins whose pages may connect; empty: every origin", "--allowed-origins"
-}
-,
+    Setting{"allowed_origins", OriginsAt{field<&Config::allowed_origins>},
+            "origins whose pages may connect; empty: every origin", "--allowed-origins"},
 
     Setting{"limits.messages_per_second",
-            IntegerAt{[](Config & c) -> auto& {return c.limits.messages_per_second;
-}
-, 1, 10'000
-}
-, "text messages of one client in any second"
-}
-, Setting{"limits.subscriptions", IntegerAt{[](Config & c) -> auto& {return c.limits.subscriptions;
-}
-, 1, 10'000
-}
-, "topics a connection may hold"
-}
-, Setting{"limits.message_bytes", IntegerAt{[](Config & c) -> auto& {return c.limits.message_bytes;
-}
-, 64, 16 << 20
-}
-, "size of a client's message"
-}
-, Setting{"limits.publish_bytes", IntegerAt{[](Config & c) -> auto& {return c.limits.publish_bytes;
-}
-, 64, limits::kPublishMessageBytesMax
-}
-, "size of a published message's data"
-}
-, Setting{"limits.send_queue_bytes", IntegerAt{[](Config & c) -> auto& {return c.limits.send_queue_bytes;
-}
-, 1024, 1 << 30
-}
-, "bytes that may wait for a client that does not read"
-}
-, Setting{"limits.send_queue_messages",
-          IntegerAt{[](Config & c) -> auto& {return c.limits.send_queue_messages;
-}
-, 1, 1 << 20
-}
-, "messages that may wait for a client that does not read"
-}
-, Setting{"limits.handshake_timeout", DurationAt{[](Config & c) -> auto& {return c.limits.handshake_timeout;
-}
-, milliseconds(50), minutes(5)
-}
-, "time from connecting to a complete request head"
-}
-, Setting{"limits.header_bytes", IntegerAt{[](Config & c) -> auto& {return c.limits.header_bytes;
-}
-, 256, 64 * 1024
-}
-, "size of a request's whole head"
-}
-, Setting{"limits.connections_per_user",
-          IntegerAt{[](Config & c) -> auto& {return c.limits.connections_per_user;
-}
-, 0, 1'000'000
-}
-, "connections of one user; above it the oldest goes; 0: no limit"
-}
-,
+            IntegerAt{field<&Config::limits, &LimitsConfig::messages_per_second>, 1, 10'000},
+            "text messages of one client in any second"},
+    Setting{"limits.subscriptions",
+            IntegerAt{field<&Config::limits, &LimitsConfig::subscriptions>, 1, 10'000},
+            "topics a connection may hold"},
+    Setting{"limits.message_bytes",
+            IntegerAt{field<&Config::limits, &LimitsConfig::message_bytes>, 64, 16 << 20},
+            "size of a client's message"},
+    Setting{
+        "limits.publish_bytes",
+        IntegerAt{field<&Config::limits, &LimitsConfig::publish_bytes>, 64, limits::kPublishMessageBytesMax},
+        "size of a published message's data"},
+    Setting{"limits.send_queue_bytes",
+            IntegerAt{field<&Config::limits, &LimitsConfig::send_queue_bytes>, 1024, 1 << 30},
+            "bytes that may wait for a client that does not read"},
+    Setting{"limits.send_queue_messages",
+            IntegerAt{field<&Config::limits, &LimitsConfig::send_queue_messages>, 1, 1 << 20},
+            "messages that may wait for a client that does not read"},
+    Setting{
+        "limits.handshake_timeout",
+        DurationAt{field<&Config::limits, &LimitsConfig::handshake_timeout>, milliseconds(50), minutes(5)},
+        "time from connecting to a complete request head"},
+    Setting{"limits.header_bytes",
+            IntegerAt{field<&Config::limits, &LimitsConfig::header_bytes>, 256, 64 * 1024},
+            "size of a request's whole head"},
+    Setting{"limits.connections_per_user",
+            IntegerAt{field<&Config::limits, &LimitsConfig::connections_per_user>, 0, 1'000'000},
+            "connections of one user; above it the oldest goes; 0: no limit"},
 
-    Setting{"inbox.retention", DurationAt{[](Config & c) -> auto& {return c.inbox.retention;
-}
-, seconds(1), 3650 * kDay
-}
-, "time for which a user's messages are kept"
-}
-, Setting{"inbox.notifications_per_user",
-          IntegerAt{[](Config & c) -> auto& {return c.inbox.notifications_per_user;
-}
-, 1, 1'000'000
-}
-, "notifications that are kept for a user, and as many other messages"
-}
-,
+    Setting{"inbox.retention",
+            DurationAt{field<&Config::inbox, &InboxConfig::retention>, seconds(1), 3650 * kDay},
+            "time for which a user's messages are kept"},
+    Setting{"inbox.notifications_per_user",
+            IntegerAt{field<&Config::inbox, &InboxConfig::notifications_per_user>, 1, 1'000'000},
+            "notifications that are kept for a user, and as many other messages"},
 
     Setting{"auth.mode",
             ChoiceAt{kAuthModes, [](const Config& c) { return static_cast<std::size_t>(c.auth.mode); },
                      [](Config& c, std::size_t i) { c.auth.mode = static_cast<AuthMode>(i); }},
             "how a client proves who it is", "--auth-mode", kNotYet},
-    Setting{"auth.allow_open", BooleanAt{[](Config & c) -> auto& {return c.auth.allow_open;
-}
-}
-, "lets mode open listen on addresses that other hosts reach", "--allow-open"
-}
-,
+    Setting{"auth.allow_open", BooleanAt{field<&Config::auth, &AuthConfig::allow_open>},
+            "lets mode open listen on addresses that other hosts reach", "--allow-open"},
 
-    Setting{"auth.jwt.algorithms", TextsAt{[](Config & c) -> auto& {return c.auth.jwt.algorithms;
-}
-}
-, "signature algorithms that are accepted", "", kNotYet
-}
-, Setting{"auth.jwt.jwks_file", TextAt{[](Config & c) -> auto& {return c.auth.jwt.jwks_file;
-}
-, true
-}
-, "keys as a JWKS file", "", kNotYet
-}
-, Setting{"auth.jwt.jwks_url", TextAt{[](Config & c) -> auto& {return c.auth.jwt.jwks_url;
-}
-, true
-}
-, "keys as a JWKS that is fetched", "", kNotYet
-}
-, Setting{"auth.jwt.public_key_file", TextAt{[](Config & c) -> auto& {return c.auth.jwt.public_key_file;
-}
-, true
-}
-, "one public key as PEM", "", kNotYet
-}
-, Setting{"auth.jwt.secret_file", TextAt{[](Config & c) -> auto& {return c.auth.jwt.secret_file;
-}
-, true
-}
-, "secrets for HS256, HS384 and HS512, one a line, the first is the newest", "", kNotYet
-}
-, Setting{"auth.jwt.issuer", TextAt{[](Config & c) -> auto& {return c.auth.jwt.issuer;
-}
-, true
-}
-, "the claim iss that is demanded", "", kNotYet
-}
-, Setting{"auth.jwt.audience", TextAt{[](Config & c) -> auto& {return c.auth.jwt.audience;
-}
-, true
-}
-, "the claim aud that is demanded", "", kNotYet
-}
-, Setting{"auth.jwt.user_claim", TextAt{[](Config & c) -> auto& {return c.auth.jwt.user_claim;
-}
-, false
-}
-, "the claim that names the user", "", kNotYet
-}
-, Setting{"auth.jwt.leeway", DurationAt{[](Config & c) -> auto& {return c.auth.jwt.leeway;
-}
-, seconds(0), minutes(10)
-}
-, "how far clocks may differ", "", kNotYet
-}
-, Setting{"auth.jwt.cookie", TextAt{[](Config & c) -> auto& {return c.auth.jwt.cookie;
-}
-, true
-}
-, "cookie that may hold the token", "", kNotYet
-}
-, Setting{"auth.jwt.authenticate_within",
-          DurationAt{[](Config & c) -> auto& {return c.auth.jwt.authenticate_within;
-}
-, milliseconds(100), hours(1)
-}
-, "time from connecting to a token", "", kNotYet
-}
-, Setting{"auth.header.name", TextAt{[](Config & c) -> auto& {return c.auth.header.name;
-}
-, false
-}
-, "header in which a trusted proxy names the user", "", kNotYet
-}
-,
+    Setting{"auth.jwt.algorithms", TextsAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::algorithms>},
+            "signature algorithms that are accepted", "", kNotYet},
+    Setting{"auth.jwt.jwks_file", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::jwks_file>, true},
+            "keys as a JWKS file", "", kNotYet},
+    Setting{"auth.jwt.jwks_url", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::jwks_url>, true},
+            "keys as a JWKS that is fetched", "", kNotYet},
+    Setting{"auth.jwt.public_key_file",
+            TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::public_key_file>, true},
+            "one public key as PEM", "", kNotYet},
+    Setting{"auth.jwt.secret_file",
+            TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::secret_file>, true},
+            "secrets for HS256, HS384 and HS512, one a line, the first is the newest", "", kNotYet},
+    Setting{"auth.jwt.issuer", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::issuer>, true},
+            "the claim iss that is demanded", "", kNotYet},
+    Setting{"auth.jwt.audience", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::audience>, true},
+            "the claim aud that is demanded", "", kNotYet},
+    Setting{"auth.jwt.user_claim",
+            TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::user_claim>, false},
+            "the claim that names the user", "", kNotYet},
+    Setting{"auth.jwt.leeway",
+            DurationAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::leeway>, seconds(0), minutes(10)},
+            "how far clocks may differ", "", kNotYet},
+    Setting{"auth.jwt.cookie", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::cookie>, true},
+            "cookie that may hold the token", "", kNotYet},
+    Setting{"auth.jwt.authenticate_within",
+            DurationAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::authenticate_within>,
+                       milliseconds(100), hours(1)},
+            "time from connecting to a token", "", kNotYet},
 
-    Setting{"proxy.protocol", BooleanAt{[](Config & c) -> auto& {return c.proxy.protocol;
-}
-}
-, "a PROXY protocol header must come first on every client connection", "", kNotYet
-}
-, Setting{"proxy.trusted", TextsAt{[](Config & c) -> auto& {return c.proxy.trusted;
-}
-}
-, "networks whose forwarding headers, PROXY headers and user header count", "", kNotYet
-}
-,
-}
-;
+    Setting{"auth.header.name", TextAt{field<&Config::auth, &AuthConfig::header, &HeaderConfig::name>, false},
+            "header in which a trusted proxy names the user", "", kNotYet},
+
+    Setting{"proxy.protocol", BooleanAt{field<&Config::proxy, &ProxyConfig::protocol>},
+            "a PROXY protocol header must come first on every client connection", "", kNotYet},
+    Setting{"proxy.trusted", TextsAt{field<&Config::proxy, &ProxyConfig::trusted>},
+            "networks whose forwarding headers, PROXY headers and user header count", "", kNotYet},
+};
 
 template <class... F>
 struct Overloaded : F... {
