@@ -201,7 +201,8 @@ std::optional<std::string> normal_origin(std::string_view text) {
     auto const is_host = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || std::string_view("-._:[]").find(c) < 6;
     };
-    if (!std::ranges::all_of(scheme, is_scheme) || host.empty() || !std::ranges::all_of(host, is_host))
+    if (!std::ranges::all_of(scheme, is_scheme) || host.empty() || host.starts_with(':') ||
+        !std::ranges::all_of(host, is_host))
         return std::nullopt;
     for (auto [ending, of] : {std::pair{":443", "https"}, std::pair{":80", "http"}})
         if (scheme == of && host.ends_with(ending))

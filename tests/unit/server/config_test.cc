@@ -421,7 +421,7 @@ TEST(Config, WhatIsThereIsAvailable) {
 
 TEST(Config, OriginsAreWhatBrowsersSend) {
     for (auto text : {"*", "example.com", "https://", "https://a/", "https://a/b", "https://a b",
-                      "https://*.a", "://a", "https://u@a", "https://\xc3\xa9", ""})
+                      "https://*.a", "://a", "https://:443", "https://u@a", "https://\xc3\xa9", ""})
         EXPECT_EQ(refusal("allowed_origins = [\"" + std::string(text) + "\"]"),
                   ":1: allowed_origins: \"" + std::string(text) +
                       "\" is not an origin such as https://www.example.com");
