@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "proto": "base",
     "reactor": "base metrics io",
     "net": "base metrics io reactor",
-    "http": "base io reactor net",
+    "http": "base metrics io reactor net",
     "ws": "base io reactor net http",
     "hub": "base metrics reactor",
     "store": "base metrics reactor",

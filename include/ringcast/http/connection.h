@@ -1,0 +1,158 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ringcast/base/limits.h"
+#include "ringcast/http/request.h"
+#include "ringcast/metrics/metrics.h"
+#include "ringcast/net/acceptor.h"
+#include "ringcast/net/stream.h"
+#include "ringcast/reactor/reactor.h"
+
+/// The server side of HTTP/1.1: connections that read requests one after the other, and answer each in order.
+namespace rc::http {
+
+class Connection;
+
+/// An answer to one request. Length, keep-alive and status line are the server's business.
+struct Response {
+    int status = 200;  // one that reason_phrase() knows; 204 has no body
+    std::string content_type = "application/json";
+    std::string body;
+    std::vector<std::pair<std::string, std::string>> headers;  // further ones, without CR, LF and NUL
+    bool close = false;                                        // end the connection after it
+};
+
+/// A request that waits for its answer, as later turns and other cores may name it. Plain data: answering
+/// one whose connection is gone, or that was answered already, does nothing.
+struct RequestHandle {
+    net::StreamHandle connection;
+    uint32_t number = 0;  // of the connection's requests, from 1
+    friend bool operator==(const RequestHandle&, const RequestHandle&) = default;
+};
+
+/// A complete request. Lent for the call, every view of the head included; the body may be moved out.
+struct Request {
+    const RequestHead& head;
+    std::string body;
+    net::PeerAddress peer;
+};
+
+/// What the owner says to a head, before anything of its body is kept.
+struct HeadVerdict {
+    std::optional<Response> refusal;  // sent at once; closes the connection if a body was announced
+    uint64_t body_bytes_max = 0;      // 413 above it
+    static HeadVerdict accept(uint64_t body_bytes_max) { return {std::nullopt, body_bytes_max}; }
+    static HeadVerdict refuse(Response response) { return {std::move(response), 0}; }
+};
+
+/// Answers requests. Called from the turn of the server's core; must not throw.
+class RequestHandler {
+  public:
+    /// Judges a complete head: route, method, key, content type. Both arguments are lent for the call.
+    virtual HeadVerdict on_head(const RequestHead& head, const net::PeerAddress& peer) = 0;
+    /// A complete request whose head was accepted. Server::respond() answers it, in this call or on a later
+    /// turn; until then nothing further is read from its connection.
+    virtual void on_request(RequestHandle handle, Request& request) = 0;
+    /// The connection went away before its answer; responding to `handle` does nothing any more.
+    virtual void on_abandoned(RequestHandle handle) = 0;
+    /// The JSON body of an answer that the server gives by itself (malformed, too large, too slow, too many).
+    virtual std::string error_body(int status, std::string_view message) = 0;
+
+  protected:
+    ~RequestHandler() = default;
+};
+
+/// The figures that a server holds its connections to; those of a process are divided among the cores.
+struct ServerLimits {
+    uint32_t header_bytes = limits::kHeaderBytes;           // of one head: 431
+    uint32_t connections_max = limits::kApiConnectionsMax;  // above: 503 and close
+    uint64_t body_bytes_max = limits::kApiBodyBytesMax;     // of all requests not yet answered: 503 and close
+    uint32_t requests_max = limits::kApiRequestsPerConnection;  // the last answer says Connection: close
+    Duration head_timeout = seconds(10);  // from the accept or the first byte to the whole head: 408
+    Duration idle_timeout = seconds(75);  // between two requests: closes without a word
+    Duration body_timeout = limits::kApiBodyDeadline;  // without a byte, see kBodyBytesPerSecondMin: 408
+    Duration send_timeout = seconds(30);               // in which the socket takes nothing: closes
+    Duration linger_timeout = seconds(2);  // from our FIN to the peer's, while its bytes are thrown away
+};
+
+/// A body may lag behind this by body_timeout, so that one of a byte a second does not last for ever.
+constexpr uint64_t kBodyBytesPerSecondMin = 1024;
+/// Of answers that the socket has not taken: above it no further request of the connection is read.
+constexpr uint64_t kUnsentBytesMax = 256 * 1024;
+/// Connections above connections_max that are being told 503; further ones are closed without a word.
+constexpr uint32_t kRefusedConnectionsMax = 64;
+
+/// The HTTP connections of one core. Each reads one request at a time: while it is answered, what the peer
+/// has sent ahead waits (at most one receive buffer is kept), and then in the kernel. One request of a
+/// connection is begun a turn, so that a long pipeline leaves its turn to others.
+///
+/// A connection that ends with an answer sends it, then FIN, and throws away what still comes for
+/// linger_timeout: closing at once could let a reset overtake the answer.
+///
+/// The owner adds it to the reactor's works, ahead of the stream table. Lifetime: connections() is 0 and the
+/// turn after that is over (close_all()). Core: own core only.
+/// Memory: an idle connection holds its object, and neither a parser nor a buffer.
+/// Source: RFC 9112 section 9, contract section 4, hazards P1 to P6.
+class Server final : public reactor::CoreBound, public net::AcceptHandler, public reactor::Work {
+  public:
+    /// @param table  must have room for connections_max, and for the refused ones besides
+    Server(reactor::Reactor& reactor, net::StreamTable& table, const ServerLimits& limits,
+           RequestHandler& handler);
+    ~Server() override;
+
+    void on_accept(io::File file, const net::PeerAddress& peer) override;
+
+    /// Answers a request; the bytes leave at the end of the turn. A stale handle is counted and ignored.
+    /// Cost: one copy of the body.
+    void respond(RequestHandle handle, Response response);
+
+    /// No keep-alive from now on: connections between two requests end, requests under way are answered with
+    /// `Connection: close`, and so is the one request of each connection that still comes.
+    void begin_drain();
+    [[nodiscard]] bool draining() const { return draining_; }
+    /// Closes every connection, unsent answers or not; on_abandoned() comes for requests under way.
+    void close_all();
+
+    /// Those that end included.
+    [[nodiscard]] size_t connections() const { return connections_.size(); }
+
+    /// Begins what waited for an answer, and frees the connections that have closed.
+    bool run_slice() override;
+
+    struct Metrics {
+        metrics::Counter accepted, refused;         // connections: all, and those above connections_max
+        metrics::Counter requests;                  // complete heads
+        std::array<metrics::Counter, 6> responses;  // by status / 100
+        metrics::Counter timeouts;                  // heads and bodies answered 408, and stalled readers
+        metrics::Counter abandoned, late_responses;
+        metrics::Counter connections, body_bytes;  // gauges: open now, and held for requests under way
+    };
+    Metrics metrics;
+
+  private:
+    friend class Connection;
+    [[nodiscard]] Connection* find(net::StreamHandle handle);
+    void proceed_later(Connection& connection);
+    void bury(Connection& connection);
+
+    reactor::Reactor& reactor_;
+    net::StreamTable& table_;
+    const ServerLimits limits_;
+    RequestHandler& handler_;
+    bool draining_ = false;
+    uint32_t refused_ = 0;                                  // of connections_
+    uint64_t body_bytes_ = 0;                               // the gauge's value
+    std::vector<std::unique_ptr<Connection>> connections_;  // each knows its index
+    std::vector<std::unique_ptr<Connection>> dead_;         // freed outside of their own calls
+    std::vector<net::StreamHandle> ready_, proceeding_;
+};
+
+}  // namespace rc::http
