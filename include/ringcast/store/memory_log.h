@@ -20,8 +20,9 @@ class MemoryLog final : public Log {
         uint32_t notifications_per_user = 1'000;  // and as many other messages, counted apart
         std::size_t memory_max = 1ULL << 30;      // bytes, about; then Append and Reserve are `unavailable`
         uint32_t queue_max = 4'096;               // requests that wait, those for a key's outcome included
+        std::size_t queue_bytes_max = 64 << 20;  // of messages and addressees in them; one always has a place
         uint32_t requests_per_step = 256;
-        uint32_t sweep_per_step = 64;  // users and keys whose age is looked at
+        uint32_t sweep_per_step = 64;  // users, and keys, whose age is looked at
     };
     explicit MemoryLog(Options options);
     ~MemoryLog() override;

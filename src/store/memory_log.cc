@@ -1,0 +1,608 @@
+#include "ringcast/store/memory_log.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "ringcast/base/assert.h"
+#include "ringcast/base/limits.h"
+
+namespace rc::store {
+namespace {
+
+constexpr Duration kSweepEvery = minutes(1);
+// What the tables take for one entry, about: nodes, their allocations, and their share of the buckets.
+constexpr std::size_t kUserBytes = 512;
+constexpr std::size_t kEntryBytes = 224;
+constexpr std::size_t kMarkBytes = 192;
+constexpr std::size_t kMessageBytes = 256;
+constexpr std::size_t kKeyBytes = 384;
+
+std::size_t bytes_of(const Message& message) {
+    return kMessageBytes + message.type.size() + message.topic.size() + message.data.size() +
+           message.notification_id.size();
+}
+
+std::size_t queued_bytes(const Request& request) {
+    const auto* append = std::get_if<Append>(&request);
+    if (!append) return 0;
+    std::size_t bytes = bytes_of(*append->message) + append->frame.size();
+    for (const auto& user : append->users)
+        bytes += sizeof(UserId) + user.text.size();
+    return bytes;
+}
+
+// Counts bytes for as long as it lives.
+class Charge {
+  public:
+    Charge(std::size_t& total, std::size_t bytes) : total_(&total), bytes_(bytes) { *total_ += bytes_; }
+    Charge(Charge&& other) noexcept : total_(other.total_), bytes_(std::exchange(other.bytes_, 0)) {}
+    Charge& operator=(Charge&&) = delete;
+    ~Charge() { *total_ -= bytes_; }
+
+  private:
+    std::size_t* total_;
+    std::size_t bytes_;
+};
+
+// A message, once for all users who have it.
+struct Stored {
+    std::shared_ptr<const Message> message;
+    ContentHash hash;
+    Charge charge;
+};
+
+struct Entry {
+    WallTime at;
+    std::shared_ptr<const Stored> stored;
+    bool read;
+    Charge charge;
+};
+
+struct Mark {
+    WallTime at;
+    std::string notification_id;
+    bool all;
+    uint32_t unread_count;
+    Charge charge;
+};
+
+struct User {
+    User(std::string_view name_, std::size_t& memory)
+        : name(name_), charge(memory, kUserBytes + name_.size()) {}
+
+    std::string name;
+    Charge charge;
+    std::map<uint64_t, Entry> notifications;
+    std::map<uint64_t, Entry> messages;
+    std::map<uint64_t, Mark> marks;
+    std::unordered_map<std::string_view, uint64_t> by_id;  // of notifications; the ids lie in their messages
+    std::set<uint64_t> unread;
+    uint64_t newest = 0;
+    uint64_t newest_lost = 0;       // of the messages and notifications that retention took
+    uint64_t newest_mark_lost = 0;  // of the read marks
+    uint64_t forgotten_upto = 0;    // this user may have had a log before, and lost it, up to here
+    WallTime touched;               // when `newest` was given
+    uint32_t place = 0;             // in users_
+
+    [[nodiscard]] uint32_t unread_count() const { return static_cast<uint32_t>(unread.size()); }
+    [[nodiscard]] bool empty() const { return notifications.empty() && messages.empty() && marks.empty(); }
+};
+
+// An idempotency key: open while a reservation is under way, then the answer to repeat.
+struct Key {
+    ContentHash hash;
+    std::string id;
+    uint64_t offset;
+    bool open;
+    WallTime expires;
+    std::deque<Request> waiting;  // for the outcome, while open
+    Charge charge;
+};
+
+}  // namespace
+
+class MemoryLog::Impl {
+  public:
+    explicit Impl(Options options) : options_(std::move(options)) {
+        RC_ASSERT(options_.notifications_per_user > 0);
+        RC_ASSERT(options_.requests_per_step > 0 && options_.sweep_per_step > 0);
+        RC_ASSERT(options_.retention > Duration::zero());
+    }
+
+    bool submit(Request&& request) {
+        std::size_t const bytes = queued_bytes(request);
+        if (!std::holds_alternative<Settle>(request)) {
+            if (waiting() >= options_.queue_max) return false;
+            if (queue_bytes_ > 0 && queue_bytes_ + bytes > options_.queue_bytes_max) return false;
+        }
+        queue_bytes_ += bytes;
+        queue_.push_back(std::move(request));
+        return true;
+    }
+
+    bool step(WallTime now, Outcomes& outcomes) {
+        now_ = now;
+        out_ = &outcomes;
+        for (uint32_t i = 0; i < options_.requests_per_step && !queue_.empty(); ++i) {
+            Request request = std::move(queue_.front());
+            queue_.pop_front();
+            queue_bytes_ -= queued_bytes(request);
+            std::visit([this](auto& r) { handle(r); }, request);
+        }
+        bool const keys_left = sweep_keys();
+        bool const users_left = sweep_users();
+        return !queue_.empty() || keys_left || users_left;
+    }
+
+    [[nodiscard]] std::string_view epoch() const { return options_.epoch; }
+    [[nodiscard]] std::size_t memory_bytes() const { return memory_; }
+    [[nodiscard]] std::size_t waiting() const { return queue_.size() + parked_; }
+    [[nodiscard]] std::size_t users() const { return users_.size(); }
+    [[nodiscard]] std::size_t keys() const { return keys_.size(); }
+
+  private:
+    using Users = std::vector<std::unique_ptr<User>>;
+
+    // ---- idempotency keys -----------------------------------------------------------------------
+
+    /// The live entry of a key, or null.
+    Key* find_key(const std::string& name) {
+        auto at = keys_.find(name);
+        if (at == keys_.end()) return nullptr;
+        if (at->second.open || now_ < at->second.expires) return &at->second;
+        keys_.erase(at);
+        return nullptr;
+    }
+
+    /// Sets a request aside until the key's outcome is known.
+    template <class R>
+    void park(Key& key, R& request) {
+        Request whole(std::move(request));
+        queue_bytes_ += queued_bytes(whole);
+        key.waiting.push_back(std::move(whole));
+        ++parked_;
+    }
+
+    void keep_key(const std::string& name, Key& key) {
+        key.open = false;
+        key.expires = now_ + limits::kIdempotencyKept;
+        keys_by_age_.emplace_back(key.expires, name);
+    }
+
+    void handle(Reserve& request) {
+        const auto& [name, hash] = request.idempotency;
+        using Verdict = ReserveAnswer::Verdict;
+        if (Key* key = find_key(name)) {
+            if (key->open) return park(*key, request);
+            if (key->hash != hash) return answer(ReserveAnswer{request.ticket, Verdict::conflict});
+            return answer(ReserveAnswer{request.ticket, Verdict::repeat, key->id, key->offset});
+        }
+        std::size_t const bytes = kKeyBytes + 2 * name.size();
+        if (!fits(bytes)) return answer(ReserveAnswer{request.ticket, Verdict::unavailable});
+        keys_.emplace(name, Key{hash, request.publication_id, 0, true, {}, {}, Charge(memory_, bytes)});
+        answer(ReserveAnswer{request.ticket, Verdict::fresh, std::move(request.publication_id)});
+    }
+
+    void handle(Settle& request) {
+        auto at = keys_.find(request.key);
+        RC_ASSERT(at != keys_.end() && at->second.open);
+        // Whoever waited goes before whatever came later.
+        auto waiting = std::move(at->second.waiting);
+        parked_ -= waiting.size();
+        queue_.insert(queue_.begin(), std::make_move_iterator(waiting.begin()),
+                      std::make_move_iterator(waiting.end()));
+        if (request.accepted) {
+            at->second.waiting.clear();
+            keep_key(request.key, at->second);
+        } else {
+            keys_.erase(at);
+        }
+    }
+
+    bool sweep_keys() {
+        for (uint32_t i = 0; i < options_.sweep_per_step; ++i) {
+            if (keys_by_age_.empty() || now_ < keys_by_age_.front().first) return false;
+            auto at = keys_.find(keys_by_age_.front().second);
+            // The name may have expired and come again meanwhile.
+            if (at != keys_.end() && !at->second.open && at->second.expires == keys_by_age_.front().first)
+                keys_.erase(at);
+            keys_by_age_.pop_front();
+        }
+        return !keys_by_age_.empty() && now_ >= keys_by_age_.front().first;
+    }
+
+    // ---- appending ------------------------------------------------------------------------------
+
+    void handle(Append& request) {
+        using Verdict = AppendAnswer::Verdict;
+        const Message& message = *request.message;
+        RC_ASSERT(!request.users.empty() && request.users.size() <= limits::kPublishUsersMax);
+        if (request.idempotency) {
+            if (Key* key = find_key(request.idempotency->key)) {
+                if (key->open) return park(*key, request);
+                if (key->hash != request.idempotency->hash)
+                    return answer(AppendAnswer{request.ticket, Verdict::conflict});
+                return answer(AppendAnswer{request.ticket, Verdict::accepted, true, key->id, key->offset});
+            }
+        }
+
+        // Who gets it; all or nobody, so nothing is changed before everything is known.
+        bool const notification = !message.notification_id.empty();
+        std::vector<const UserId*> receivers;
+        receivers.reserve(request.users.size());
+        uint64_t known_offset = 0;
+        std::size_t bytes = bytes_of(message) + (request.idempotency ? key_bytes(*request.idempotency) : 0);
+        for (const auto& user_id : request.users) {
+            User* user = find_user(user_id);
+            if (notification && user) {
+                if (auto at = user->by_id.find(message.notification_id); at != user->by_id.end()) {
+                    if (user->notifications.at(at->second).stored->hash != request.content_hash)
+                        return answer(AppendAnswer{request.ticket, Verdict::conflict});
+                    known_offset = at->second;
+                    continue;
+                }
+            }
+            receivers.push_back(&user_id);
+            bytes += kEntryBytes + (user ? 0 : kUserBytes + user_id.text.size());
+        }
+        if (!receivers.empty() && !fits(bytes))
+            return answer(AppendAnswer{request.ticket, Verdict::unavailable});
+
+        auto publication = std::make_shared<Publication>();
+        if (!receivers.empty()) {
+            auto stored = std::make_shared<const Stored>(
+                Stored{request.message, request.content_hash, Charge(memory_, bytes_of(message))});
+            publication->message = request.message;
+            publication->frame = std::move(request.frame);
+            publication->addressees.reserve(receivers.size());
+            for (const auto* user_id : receivers)
+                publication->addressees.push_back({*user_id, append(make_user(*user_id), stored)});
+        }
+
+        AppendAnswer done{request.ticket, Verdict::accepted, receivers.empty()};
+        done.id = notification ? message.notification_id : request.publication_id;
+        if (request.users.size() == 1)
+            done.offset = receivers.empty() ? known_offset : publication->addressees.front().offset;
+        if (request.idempotency) {
+            const auto& [name, hash] = *request.idempotency;
+            auto charge = Charge(memory_, key_bytes(*request.idempotency));
+            auto [at, made] =
+                keys_.emplace(name, Key{hash, done.id, done.offset, false, {}, {}, std::move(charge)});
+            keep_key(name, at->second);
+        }
+        if (!receivers.empty()) out_->publication(std::move(publication));
+        answer(std::move(done));
+    }
+
+    static std::size_t key_bytes(const Idempotency& idempotency) {
+        return kKeyBytes + 2 * idempotency.key.size();
+    }
+    [[nodiscard]] bool fits(std::size_t bytes) const { return memory_ + bytes <= options_.memory_max; }
+
+    uint64_t next_offset(User& user) {
+        user.touched = now_;
+        return user.newest = ++sequence_;
+    }
+
+    uint64_t append(User& user, const std::shared_ptr<const Stored>& stored) {
+        uint64_t const offset = next_offset(user);
+        const std::string& id = stored->message->notification_id;
+        auto& entries = id.empty() ? user.messages : user.notifications;
+        entries.emplace(offset, Entry{now_, stored, false, Charge(memory_, kEntryBytes)});
+        if (!id.empty()) {
+            user.by_id.emplace(id, offset);
+            user.unread.insert(offset);
+        }
+        if (entries.size() > options_.notifications_per_user) lose_oldest(user, entries);
+        return offset;
+    }
+
+    void erase_notification(User& user, std::map<uint64_t, Entry>::iterator at) {
+        user.by_id.erase(at->second.stored->message->notification_id);
+        user.unread.erase(at->first);
+        user.notifications.erase(at);
+    }
+
+    // ---- retention ------------------------------------------------------------------------------
+
+    void lose_oldest(User& user, std::map<uint64_t, Entry>& entries) {
+        user.newest_lost = std::max(user.newest_lost, entries.begin()->first);
+        if (&entries == &user.notifications) {
+            erase_notification(user, entries.begin());
+        } else {
+            entries.erase(entries.begin());
+        }
+    }
+    void lose_oldest_mark(User& user) {
+        user.newest_mark_lost = std::max(user.newest_mark_lost, user.marks.begin()->first);
+        user.marks.erase(user.marks.begin());
+    }
+
+    [[nodiscard]] bool expired(WallTime at) const { return now_ - at >= options_.retention; }
+
+    /// Cost: O(expired), at most what a user may have.
+    void lose_expired(User& user) {
+        for (auto* entries : {&user.notifications, &user.messages})
+            while (!entries->empty() && expired(entries->begin()->second.at))
+                lose_oldest(user, *entries);
+        while (!user.marks.empty() && expired(user.marks.begin()->second.at))
+            lose_oldest_mark(user);
+    }
+
+    bool sweep_users() {
+        if (!sweeping_) {
+            next_sweep_ = std::min(next_sweep_, now_ + kSweepEvery);  // the date may jump back
+            if (now_ < next_sweep_) return false;
+            sweeping_ = true;
+            sweep_at_ = 0;
+        }
+        for (uint32_t i = 0; i < options_.sweep_per_step && sweep_at_ < users_.size(); ++i) {
+            User& user = *users_[sweep_at_];
+            lose_expired(user);
+            if (user.empty() && expired(user.touched)) {
+                forget_user(user);  // another takes its place
+            } else {
+                ++sweep_at_;
+            }
+        }
+        if (sweep_at_ < users_.size()) return true;
+        sweeping_ = false;
+        next_sweep_ = now_ + kSweepEvery;
+        return false;
+    }
+
+    // ---- users ----------------------------------------------------------------------------------
+
+    /// The user's log without what has expired, or null.
+    User* find_user(const UserId& user_id) {
+        auto at = by_name_.find(user_id.text);
+        if (at == by_name_.end()) return nullptr;
+        lose_expired(*at->second);
+        return at->second;
+    }
+    User& make_user(const UserId& user_id) {
+        if (User* known = find_user(user_id)) return *known;
+        auto& user = users_.emplace_back(std::make_unique<User>(user_id.text, memory_));
+        user->place = static_cast<uint32_t>(users_.size() - 1);
+        user->forgotten_upto = newest_forgotten_;
+        by_name_.emplace(user->name, user.get());
+        return *user;
+    }
+    void forget_user(User& user) {
+        newest_forgotten_ = std::max(newest_forgotten_, user.newest);
+        by_name_.erase(user.name);
+        uint32_t const place = user.place;
+        if (place + 1 != users_.size()) {
+            std::swap(users_[place], users_.back());
+            users_[place]->place = place;
+        }
+        users_.pop_back();
+    }
+
+    // ---- reading --------------------------------------------------------------------------------
+
+    static Record record_of(uint64_t offset, const Entry& entry, Record::Kind kind) {
+        Record record;
+        record.offset = offset;
+        record.kind = kind;
+        record.read = entry.read;
+        record.message = entry.stored->message;
+        return record;
+    }
+
+    void handle(Read& request) {
+        RC_ASSERT(request.records_max > 0);
+        ReadAnswer done;
+        done.ticket = request.ticket;
+        done.cut = request.upto;
+        done.position = request.after;
+        const User* user = find_user(request.user);
+        bool const since = request.mode == Read::Mode::since;
+        if (!user) {
+            done.gap = since && request.after > 0;
+            return answer(std::move(done));
+        }
+        done.unread_count = user->unread_count();
+        if (request.upto == 0) done.cut = user->newest;
+        if (since) {
+            done.gap = request.after < user->newest_lost || request.after > user->newest ||
+                       (request.after > 0 && request.after < user->forgotten_upto) ||
+                       (request.with_marks && request.after < user->newest_mark_lost);
+            // An offset that this log never gave says nothing: what there is, then.
+            if (request.upto == 0 && request.after > user->newest) done.position = 0;
+        }
+        if (request.mode == Read::Mode::unread) {
+            read_unread(*user, request, done);
+        } else {
+            read_all(*user, request, done);
+        }
+        answer(std::move(done));
+    }
+
+    /// Adds a record to the chunk. @return false when the chunk is full, and says that there is more.
+    static bool add(const Read& request, ReadAnswer& done, std::size_t& bytes, Record record) {
+        std::size_t const size = record.message ? record.message->data.size() : record.notification_id.size();
+        if (!done.records.empty() &&
+            (done.records.size() >= request.records_max || bytes + size > request.bytes_max)) {
+            done.more = true;
+            return false;
+        }
+        bytes += size;
+        done.position = record.offset;
+        done.records.push_back(std::move(record));
+        return true;
+    }
+
+    static void read_unread(const User& user, const Read& request, ReadAnswer& done) {
+        std::size_t bytes = 0;
+        for (auto at = user.unread.upper_bound(done.position); at != user.unread.end() && *at <= done.cut;
+             ++at)
+            if (!add(request, done, bytes,
+                     record_of(*at, user.notifications.at(*at), Record::Kind::notification)))
+                return;
+    }
+
+    static void read_all(const User& user, const Read& request, ReadAnswer& done) {
+        auto notification = user.notifications.upper_bound(done.position);
+        auto message = user.messages.upper_bound(done.position);
+        auto mark = request.with_marks ? user.marks.upper_bound(done.position) : user.marks.end();
+        std::size_t bytes = 0;
+        while (true) {
+            uint64_t const n = notification == user.notifications.end() ? UINT64_MAX : notification->first;
+            uint64_t const m = message == user.messages.end() ? UINT64_MAX : message->first;
+            uint64_t const k = mark == user.marks.end() ? UINT64_MAX : mark->first;
+            uint64_t const next = std::min({n, m, k});
+            if (next > done.cut) return;
+            Record record;
+            if (next == n) {
+                record = record_of(n, notification->second, Record::Kind::notification);
+                ++notification;
+            } else if (next == m) {
+                record = record_of(m, message->second, Record::Kind::message);
+                ++message;
+            } else {
+                record.offset = k;
+                record.kind = Record::Kind::read_mark;
+                record.notification_id = mark->second.notification_id;
+                record.all = mark->second.all;
+                record.unread_count = mark->second.unread_count;
+                ++mark;
+            }
+            if (!add(request, done, bytes, std::move(record))) return;
+        }
+    }
+
+    void handle(List& request) {
+        RC_ASSERT(request.limit > 0 && request.limit <= limits::kListLimitMax);
+        ListAnswer done;
+        done.ticket = request.ticket;
+        if (const User* user = find_user(request.user)) {
+            done.unread_count = user->unread_count();
+            auto end = request.before == 0 ? user->notifications.end()
+                                           : user->notifications.lower_bound(request.before);
+            for (auto at = std::make_reverse_iterator(end); at != user->notifications.rend(); ++at) {
+                if (request.read && *request.read != at->second.read) continue;
+                if (done.notifications.size() == request.limit) {
+                    done.next = done.notifications.back().offset;
+                    break;
+                }
+                done.notifications.push_back(record_of(at->first, at->second, Record::Kind::notification));
+            }
+        }
+        answer(std::move(done));
+    }
+
+    void handle(UserInfo& request) {
+        const User* user = find_user(request.user);
+        answer(UserInfoAnswer{request.ticket, user ? user->unread_count() : 0});
+    }
+
+    // ---- read state -----------------------------------------------------------------------------
+
+    /// Writes the mark into the log and tells the cores. @return its offset
+    uint64_t mark(User& user, const UserId& user_id, Ticket origin, std::string notification_id, bool all) {
+        uint64_t const offset = next_offset(user);
+        uint32_t const unread = user.unread_count();
+        auto charge = Charge(memory_, kMarkBytes + notification_id.size());
+        user.marks.emplace(offset, Mark{now_, notification_id, all, unread, std::move(charge)});
+        if (user.marks.size() > limits::kReadMarksPerUserMax) lose_oldest_mark(user);
+        out_->read_mark(std::make_shared<ReadMark>(
+            ReadMark{user_id, std::move(notification_id), all, offset, unread, origin}));
+        return offset;
+    }
+
+    void handle(MarkRead& request) {
+        MarkReadAnswer done;
+        done.ticket = request.ticket;
+        if (User* user = find_user(request.user)) {
+            if (auto at = user->by_id.find(request.notification_id); at != user->by_id.end()) {
+                Entry& entry = user->notifications.at(at->second);
+                done.found = true;
+                done.was_read = std::exchange(entry.read, true);
+                if (!done.was_read) {
+                    user->unread.erase(at->second);
+                    done.offset = mark(*user, request.user, request.ticket, request.notification_id, false);
+                }
+            }
+            done.unread_count = user->unread_count();
+        }
+        answer(std::move(done));
+    }
+
+    void handle(ReadAll& request) {
+        ReadAllAnswer done;
+        done.ticket = request.ticket;
+        User* user = find_user(request.user);
+        if (user && !user->unread.empty()) {
+            done.marked = user->unread_count();
+            for (uint64_t offset : user->unread)
+                user->notifications.at(offset).read = true;
+            user->unread.clear();
+            done.offset = mark(*user, request.user, request.ticket, {}, true);
+        }
+        answer(std::move(done));
+    }
+
+    void handle(Remove& request) {
+        RemoveAnswer done;
+        done.ticket = request.ticket;
+        if (User* user = find_user(request.user)) {
+            if (auto at = user->by_id.find(request.notification_id); at != user->by_id.end()) {
+                erase_notification(*user, user->notifications.find(at->second));
+                done.found = true;
+            }
+            done.unread_count = user->unread_count();
+        }
+        answer(std::move(done));
+    }
+
+    void answer(Answer done) { out_->answer(std::move(done)); }
+
+    Options const options_;
+    std::size_t memory_ = 0;  // before everything that is charged to it
+    WallTime now_;
+    Outcomes* out_ = nullptr;  // within step()
+    uint64_t sequence_ = 0;
+    std::deque<Request> queue_;
+    std::size_t queue_bytes_ = 0;
+    std::size_t parked_ = 0;
+    std::unordered_map<std::string, Key> keys_;
+    std::deque<std::pair<WallTime, std::string>> keys_by_age_;
+    Users users_;
+    std::unordered_map<std::string_view, User*> by_name_;  // the names lie in the users
+    uint64_t newest_forgotten_ = 0;  // the newest offset of users whose log expired entirely
+    bool sweeping_ = false;
+    std::size_t sweep_at_ = 0;
+    WallTime next_sweep_ = WallTime::min();
+};
+
+MemoryLog::MemoryLog(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+MemoryLog::~MemoryLog() = default;
+
+bool MemoryLog::submit(Request&& request) {
+    return impl_->submit(std::move(request));
+}
+bool MemoryLog::step(WallTime now, Outcomes& outcomes) {
+    return impl_->step(now, outcomes);
+}
+std::string_view MemoryLog::epoch() const {
+    return impl_->epoch();
+}
+std::size_t MemoryLog::memory_bytes() const {
+    return impl_->memory_bytes();
+}
+std::size_t MemoryLog::waiting() const {
+    return impl_->waiting();
+}
+std::size_t MemoryLog::users() const {
+    return impl_->users();
+}
+std::size_t MemoryLog::keys() const {
+    return impl_->keys();
+}
+
+}  // namespace rc::store
