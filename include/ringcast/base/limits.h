@@ -20,9 +20,11 @@ constexpr uint32_t kFragmentsMax = 64;            // a message
 constexpr uint32_t kControlFramesPerSecond = 10;  // pings and pongs together
 constexpr uint32_t kPongsWaitingMax = 10;         // queued answers to pings
 constexpr uint32_t kCloseReasonBytesMax = 123;
-constexpr uint32_t kRefusalsInARowMax = 5;          // unauthorized answers
-constexpr Duration kMessageDeadline = seconds(10);  // first byte to last of one message
-constexpr Duration kCloseDeadline = seconds(5);     // our close frame to the end of the socket
+constexpr uint32_t kHalfFramesMax = 4'096;               // a core; each holds a wslay context of 4.3 KB
+constexpr uint64_t kHalfMessageBytesMax = 128ULL << 20;  // a core, of frames and messages not yet complete
+constexpr uint32_t kRefusalsInARowMax = 5;               // unauthorized answers
+constexpr Duration kMessageDeadline = seconds(10);       // first byte to last of one message
+constexpr Duration kCloseDeadline = seconds(5);          // our close frame to the end of the socket
 constexpr Duration kRateWindow = seconds(1);
 
 // The API (contract.md 4).

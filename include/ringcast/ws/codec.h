@@ -40,8 +40,8 @@ class CodecSink {
 /// How much one core holds for messages that have begun and are not complete. Above either, the connection
 /// that asks for more fails with try_again_later: a flood of half frames costs its senders, nobody else.
 struct FramePoolLimits {
-    uint32_t contexts_max = 4096;       // of 4.3 KB each
-    uint64_t bytes_max = 128ULL << 20;  // contexts and assembly buffers together
+    uint32_t contexts_max = limits::kHalfFramesMax;
+    uint64_t bytes_max = limits::kHalfMessageBytesMax;  // contexts and assembly buffers together
 };
 
 /// One core's wslay frame contexts and assembly buffers. A decoder takes from it only while a frame or a
@@ -117,7 +117,7 @@ class Decoder {
 
   private:
     struct Frame;
-    struct Head;
+    using Partial = FramePool::Partial;
     friend class FramePool;
 
     void step(FramePool& pool, const CodecLimits& limits, std::string_view& input, CodecSink& sink);
