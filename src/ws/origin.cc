@@ -1,0 +1,86 @@
+#include "ringcast/ws/origin.h"
+
+#include <algorithm>
+
+namespace rc::ws {
+namespace {
+
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool is_letter(char c) {
+    return lower(c) >= 'a' && lower(c) <= 'z';
+}
+
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+bool same_but_case(std::string_view a, std::string_view b) {
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+bool is_scheme(std::string_view text) {
+    return !text.empty() && is_letter(text[0]) && std::ranges::all_of(text, [](char c) {
+        return is_letter(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
+    });
+}
+
+/// A name, an IPv4 address, or an IPv6 address in brackets. Browsers send names in ASCII (punycode).
+bool is_host(std::string_view text) {
+    if (text.starts_with('[')) {
+        const std::string_view inside = text.substr(1, text.size() - 2);
+        return text.ends_with(']') && text.size() > 2 && std::ranges::all_of(inside, [](char c) {
+                   return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f') || c == ':' || c == '.';
+               });
+    }
+    return !text.empty() && std::ranges::all_of(text, [](char c) {
+        return is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_';
+    });
+}
+
+std::optional<uint16_t> parse_port(std::string_view text) {
+    if (text.empty() || text.size() > 5 || !std::ranges::all_of(text, is_digit)) return std::nullopt;
+    uint32_t port = 0;
+    for (char c : text)
+        port = port * 10 + static_cast<uint32_t>(c - '0');
+    if (port == 0 || port > 65'535) return std::nullopt;
+    return static_cast<uint16_t>(port);
+}
+
+std::optional<uint16_t> default_port(std::string_view scheme) {
+    if (same_but_case(scheme, "http")) return uint16_t{80};
+    if (same_but_case(scheme, "https")) return uint16_t{443};
+    return std::nullopt;
+}
+
+}  // namespace
+
+bool operator==(const Origin& a, const Origin& b) {
+    return a.port == b.port && same_but_case(a.scheme, b.scheme) && same_but_case(a.host, b.host);
+}
+
+std::optional<Origin> parse_origin(std::string_view text) {
+    const size_t scheme_end = text.find("://");
+    if (scheme_end == std::string_view::npos) return std::nullopt;
+    const std::string_view scheme = text.substr(0, scheme_end), authority = text.substr(scheme_end + 3);
+    const size_t bracket = authority.rfind(']');
+    const size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
+    const bool has_port = colon != std::string_view::npos;
+    const std::string_view host = authority.substr(0, colon);
+    if (!is_scheme(scheme) || !is_host(host)) return std::nullopt;
+    const auto port = has_port ? parse_port(authority.substr(colon + 1)) : default_port(scheme);
+    if (!port) return std::nullopt;
+    return Origin{scheme, host, *port};
+}
+
+bool origin_allowed(std::span<const std::string> allowed, std::string_view origin) {
+    if (allowed.empty()) return true;
+    const auto asked = parse_origin(origin);
+    if (!asked) return false;
+    return std::ranges::any_of(allowed,
+                               [&](const std::string& entry) { return parse_origin(entry) == asked; });
+}
+
+}  // namespace rc::ws
