@@ -49,17 +49,14 @@ size_t skip_number(std::string_view text, size_t at) {
     return at;
 }
 
-bool ends_a_number(std::string_view text, size_t at) {
-    return at == text.size() || std::string_view(" \t\r\n,]}").find(text[at]) != std::string_view::npos;
-}
-
 /// simdjson refuses numbers that fit no int64, uint64 or double, though JSON has no such bound. Puts a 0
-/// and spaces in the place of every sound number, so that all else can be judged.
+/// and spaces in the place of every sound number, so that all else can be judged. Only whole tokens are
+/// replaced: a part of an unsound one, as in `--1`, could make it sound.
 void blank_numbers(char* begin, size_t size) {
     std::string_view text(begin, size);
     for (size_t at = 0; at < size;) {
         char c = text[at];
-        if (c == '\\') return;  // outside of a string: nothing behind it can be trusted, nor is it JSON
+        if (c == '\\') return;  // outside of a string: no JSON, and nothing behind it can be trusted
         if (c == '"') {
             for (at++; at < size && text[at] != '"'; at++) {
                 if (text[at] == '\\') at++;
@@ -67,12 +64,12 @@ void blank_numbers(char* begin, size_t size) {
             at++;
             continue;
         }
-        size_t end = skip_number(text, at);
-        if (end > at && ends_a_number(text, end)) {
-            std::memset(begin + at, ' ', end - at);
+        std::string_view token = text.substr(at, text.find_first_of(" \t\r\n,:[]{}\"\\", at) - at);
+        if (!token.empty() && skip_number(token, 0) == token.size()) {
+            std::memset(begin + at, ' ', token.size());
             begin[at] = '0';
         }
-        at = std::max(end, at + 1);
+        at += std::max<size_t>(token.size(), 1);
     }
 }
 
