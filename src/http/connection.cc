@@ -1,0 +1,503 @@
+#include "ringcast/http/connection.h"
+
+#include <algorithm>
+
+#include "ringcast/base/assert.h"
+#include "ringcast/base/shared_bytes.h"
+#include "ringcast/http/body_parser.h"
+#include "ringcast/http/head_parser.h"
+#include "ringcast/http/response.h"
+
+namespace rc::http {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+// A send_timeout is looked at so often, and may be late by one of these.
+constexpr int kSendLooks = 6;
+
+bool announces_body(const RequestHead& head) {
+    return head.chunked || head.content_length.value_or(0) > 0;
+}
+
+}  // namespace
+
+/// One connection: what its stream says, in; requests and answers, in turn.
+class Connection final : public net::StreamHandler {
+  public:
+    Connection(Server& server, const net::PeerAddress& peer, bool refused)
+        : server_(server),
+          peer_(peer),
+          stream_(server.table_, *this),
+          deadline_(*this),
+          send_look_(*this),
+          refused_(refused) {}
+
+    /// Takes the socket over and waits for the first request.
+    void open(io::File file);
+    /// Likewise, to say that there are too many, or to close at once.
+    void open_refused(io::File file, bool say_so);
+
+    /// Answers the request that is under way.
+    void answer(Response response);
+    [[nodiscard]] bool awaits_answer(uint32_t number) const {
+        return phase_ == Phase::answering && number_ == number && stream_.is_open();
+    }
+    /// Begins the next request with what has come ahead of its time.
+    void proceed();
+    /// Ends the connection if nothing of a request has come.
+    void end_if_idle();
+    void close_now() { stream_.begin_close(); }
+
+    [[nodiscard]] net::StreamHandle handle() const { return handle_; }
+    [[nodiscard]] bool refused() const { return refused_; }
+    size_t index = 0;  // in the server's list
+
+  private:
+    friend class Server;
+    enum class Phase : uint8_t {
+        head,       // of the next request, of which nothing may have come yet
+        body,       // of a request whose head was accepted
+        answering,  // the request is the handler's
+        ending,     // the last answer is on its way, then FIN; what comes is thrown away
+    };
+    /// A request that is being read. Between two requests there is none.
+    struct Reading {
+        explicit Reading(uint32_t header_bytes_max) : head(header_bytes_max) {}
+        HeadParser head;
+        BodyParser body_parser;
+        std::string body;
+        MonoTime body_since;
+    };
+
+    // net::StreamHandler
+    void on_bytes(std::string_view bytes) override;
+    void on_end() override;
+    void on_drained() override;
+    void on_closed() override;
+
+    void on_deadline();
+    void on_send_look();
+
+    void read(std::string_view bytes);
+    void read_head(std::string_view& bytes);
+    void read_body(std::string_view& bytes);
+    void on_head_complete(bool body_has_begun);
+    void hand_over();
+    void keep(std::string_view bytes);
+    [[nodiscard]] bool may_read() const {
+        return (phase_ == Phase::head || phase_ == Phase::body) && !ready_ && !clogged_;
+    }
+
+    void send(std::string_view head, std::string_view body);
+    void refuse(int status, std::string_view message);
+    void await_request();
+    void arm_body_deadline();
+    void release_body();
+    void end();
+    void on_all_sent();
+    void arm(io::Timer& timer, Duration time) {
+        server_.reactor_.timers().arm(timer, server_.reactor_.now() + time);
+    }
+
+    struct Deadline : io::Timer {
+        explicit Deadline(Connection& connection)
+            : io::Timer([](io::Timer& timer) { static_cast<Deadline&>(timer).owner.on_deadline(); }),
+              owner(connection) {}
+        Connection& owner;
+    };
+    struct SendLook : io::Timer {
+        explicit SendLook(Connection& connection)
+            : io::Timer([](io::Timer& timer) { static_cast<SendLook&>(timer).owner.on_send_look(); }),
+              owner(connection) {}
+        Connection& owner;
+    };
+
+    Server& server_;
+    const net::PeerAddress peer_;
+    net::Stream stream_;
+    net::StreamHandle handle_;  // the stream's, which forgets it when it closes
+    Deadline deadline_;         // of the phase: whole head, next body byte, next request, peer's FIN
+    SendLook send_look_;        // armed while there is something unsent
+
+    Phase phase_ = Phase::head;
+    const bool refused_;
+    bool ready_ = false;                          // on the server's list of those that proceed
+    bool clogged_ = false;                        // too much unsent: no further request until it is gone
+    bool keep_alive_ = true, head_only_ = false;  // of the request that is under way
+    int minor_version_ = 1;                       // likewise
+    uint32_t number_ = 0;                         // of requests so far
+    std::unique_ptr<Reading> reading_;
+    std::string ahead_;          // came while it was not their turn; receiving is paused meanwhile
+    uint64_t body_held_ = 0;     // this connection's part of Server::body_bytes_
+    uint64_t queued_bytes_ = 0;  // to the stream, ever
+    uint64_t taken_bytes_ = 0;   // of these by the socket, when it was last looked at
+    MonoTime taken_at_;
+};
+
+// --- Connection: its life
+
+void Connection::open(io::File file) {
+    bool const opened = stream_.open(file, io::ReceiveMode::once);
+    RC_ASSERT(opened);
+    handle_ = stream_.handle();
+    arm(deadline_, server_.limits_.head_timeout);
+}
+
+void Connection::open_refused(io::File file, bool say_so) {
+    open(file);
+    if (say_so) {
+        refuse(503, "too many connections");
+    } else {
+        phase_ = Phase::ending;
+        close_now();
+    }
+}
+
+void Connection::end_if_idle() {
+    if (phase_ == Phase::head && !reading_ && ahead_.empty() && !ready_ && !clogged_) end();
+}
+
+void Connection::on_deadline() {
+    if (!stream_.is_open()) return;
+    switch (phase_) {
+        case Phase::head:
+            if (!reading_) return end();
+            server_.metrics.timeouts.add();
+            return refuse(408, "the request's head did not come in time");
+        case Phase::body:
+            server_.metrics.timeouts.add();
+            return refuse(408, "the request's body did not come in time");
+        case Phase::ending: return close_now();
+        case Phase::answering: RC_ASSERT(false);
+    }
+}
+
+void Connection::on_end() {
+    if (phase_ == Phase::ending) {
+        if (stream_.unsent_bytes() == 0) close_now();
+        return;
+    }
+    // What is not complete by now never will be. A request under way is answered, and then its successors.
+    if (may_read()) end();
+}
+
+void Connection::on_closed() {
+    deadline_.disarm();
+    send_look_.disarm();
+    release_body();
+    bool const abandoned = phase_ == Phase::answering;
+    phase_ = Phase::ending;
+    server_.bury(*this);
+    if (abandoned) {
+        server_.metrics.abandoned.add();
+        server_.handler_.on_abandoned({handle_, number_});
+    }
+}
+
+/// Sends what is queued, then FIN, and waits for the peer's.
+void Connection::end() {
+    phase_ = Phase::ending;
+    reading_.reset();
+    release_body();
+    ahead_ = {};
+    deadline_.disarm();
+    stream_.finish();
+    if (stream_.unsent_bytes() == 0) return on_all_sent();
+    stream_.resume_receive();
+}
+
+void Connection::on_all_sent() {
+    if (stream_.end_seen()) return close_now();
+    stream_.resume_receive();
+    arm(deadline_, server_.limits_.linger_timeout);
+}
+
+// --- Connection: requests in
+
+void Connection::on_bytes(std::string_view bytes) {
+    if (phase_ == Phase::ending) return;
+    if (may_read()) {
+        read(bytes);
+    } else {
+        keep(bytes);
+    }
+}
+
+void Connection::keep(std::string_view bytes) {
+    ahead_.append(bytes);
+    stream_.pause_receive();
+}
+
+void Connection::proceed() {
+    ready_ = false;
+    if (!stream_.is_open() || phase_ != Phase::head || clogged_) return;
+    std::string const bytes = std::exchange(ahead_, {});
+    if (!bytes.empty()) read(bytes);
+    if (phase_ == Phase::ending || !ahead_.empty() || clogged_) return;
+    bool const idle = phase_ == Phase::head && !reading_;
+    bool const cut_short = stream_.end_seen() && phase_ != Phase::answering;
+    if (cut_short || (idle && server_.draining_)) return end();
+    stream_.resume_receive();
+}
+
+/// Reads up to the end of one request; the rest waits.
+void Connection::read(std::string_view bytes) {
+    uint32_t const number_before = number_;
+    while (!bytes.empty() && phase_ == Phase::head && number_ == number_before)
+        read_head(bytes);
+    while (!bytes.empty() && phase_ == Phase::body)
+        read_body(bytes);
+    if (bytes.empty() || phase_ == Phase::ending) return;
+    keep(bytes);
+    if (phase_ == Phase::head) server_.proceed_later(*this);  // answered within the call
+}
+
+void Connection::read_head(std::string_view& bytes) {
+    if (!reading_) {
+        reading_ = std::make_unique<Reading>(server_.limits_.header_bytes);
+        if (number_ > 0) arm(deadline_, server_.limits_.head_timeout);  // the first one's runs already
+    }
+    size_t consumed = 0;
+    auto const state = reading_->head.feed(bytes, consumed);
+    bytes.remove_prefix(consumed);
+    switch (state) {
+        case HeadParser::State::need_more: return;
+        case HeadParser::State::complete: return on_head_complete(!bytes.empty());
+        case HeadParser::State::failed: {
+            auto const failure = reading_->head.failure();
+            return refuse(failure.status, failure.message);
+        }
+    }
+}
+
+void Connection::on_head_complete(bool body_has_begun) {
+    auto const& head = reading_->head.head();
+    ++number_;
+    server_.metrics.requests.add();
+    keep_alive_ = head.keep_alive && number_ < server_.limits_.requests_max;
+    head_only_ = head.method == Method::head;
+    minor_version_ = head.minor_version;
+    deadline_.disarm();
+
+    auto verdict = server_.handler_.on_head(head, peer_);
+    if (!stream_.is_open()) return;
+    if (verdict.refusal) {
+        // Where the next request begins is known only behind the body, which nobody wants to read.
+        if (announces_body(head)) verdict.refusal->close = true;
+        return answer(std::move(*verdict.refusal));
+    }
+    bool const expects_continue = head.expect_continue;
+    phase_ = Phase::body;
+    switch (reading_->body_parser.start(head, verdict.body_bytes_max)) {
+        case BodyParser::State::complete: return hand_over();
+        case BodyParser::State::failed: {
+            auto const failure = reading_->body_parser.failure();
+            return refuse(failure.status, failure.message);
+        }
+        case BodyParser::State::need_more: break;
+    }
+    if (expects_continue && !body_has_begun) send(kContinue, {});
+    reading_->body_since = server_.reactor_.now();
+    arm_body_deadline();
+}
+
+void Connection::read_body(std::string_view& bytes) {
+    auto& reading = *reading_;
+    size_t consumed = 0;
+    auto const state = reading.body_parser.feed(bytes, consumed, reading.body);
+    bytes.remove_prefix(consumed);
+    uint64_t const grown = reading.body.size() - body_held_;
+    body_held_ += grown;
+    server_.body_bytes_ += grown;
+    server_.metrics.body_bytes.set(server_.body_bytes_);
+    if (state == BodyParser::State::failed) {
+        auto const failure = reading.body_parser.failure();
+        return refuse(failure.status, failure.message);
+    }
+    if (server_.body_bytes_ > server_.limits_.body_bytes_max) {
+        return refuse(503, "too many request bodies are being read at the moment");
+    }
+    if (state == BodyParser::State::complete) return hand_over();
+    arm_body_deadline();
+}
+
+void Connection::arm_body_deadline() {
+    auto const& limits = server_.limits_;
+    auto const allowed =
+        limits.body_timeout + seconds(reading_->body_parser.received() / kBodyBytesPerSecondMin);
+    auto const by_pace = reading_->body_since + allowed;
+    auto const by_silence = server_.reactor_.now() + limits.body_timeout;
+    server_.reactor_.timers().arm(deadline_, std::min(by_pace, by_silence));
+}
+
+void Connection::hand_over() {
+    // The answer may come within the call, and with it the next request's state: nothing after it looks at
+    // this request's.
+    auto const reading = std::move(reading_);
+    phase_ = Phase::answering;
+    deadline_.disarm();
+    Request request{reading->head.head(), std::move(reading->body), peer_};
+    server_.handler_.on_request({handle_, number_}, request);
+}
+
+void Connection::release_body() {
+    server_.body_bytes_ -= body_held_;
+    body_held_ = 0;
+    server_.metrics.body_bytes.set(server_.body_bytes_);
+}
+
+// --- Connection: answers out
+
+void Connection::answer(Response response) {
+    bool const keep_alive = keep_alive_ && !response.close && !server_.draining_;
+    ResponseOptions options{
+        .keep_alive = keep_alive, .head_only = true, .minor_version = minor_version_, .headers = {}};
+    for (const auto& [name, value] : response.headers)
+        options.headers.emplace_back(name, value);
+    auto const head = make_response(response.status, response.content_type, response.body, options);
+    send(head, head_only_ ? std::string_view() : response.body);
+    server_.metrics.responses[static_cast<size_t>(response.status) / 100].add();
+    if (keep_alive) return await_request();
+    end();
+}
+
+void Connection::refuse(int status, std::string_view message) {
+    Response response;
+    response.status = status;
+    response.body = server_.handler_.error_body(status, message);
+    if (status == 503) response.headers.emplace_back("Retry-After", "1");
+    response.close = true;
+    answer(std::move(response));
+}
+
+void Connection::await_request() {
+    phase_ = Phase::head;
+    reading_.reset();
+    release_body();
+    keep_alive_ = true;
+    head_only_ = false;
+    minor_version_ = 1;
+    if (stream_.unsent_bytes() > kUnsentBytesMax) {
+        clogged_ = true;
+        stream_.pause_receive();
+        return;  // the reader has send_timeout
+    }
+    arm(deadline_, server_.limits_.idle_timeout);
+    if (!ahead_.empty() || stream_.end_seen()) server_.proceed_later(*this);
+}
+
+void Connection::send(std::string_view head, std::string_view body) {
+    FrameRef frame(SharedBytes::join({head, body}));
+    queued_bytes_ += frame.size();
+    stream_.queue(std::move(frame));
+    if (send_look_.armed()) return;
+    taken_bytes_ = queued_bytes_ - stream_.unsent_bytes();
+    taken_at_ = server_.reactor_.now();
+    arm(send_look_, server_.limits_.send_timeout / kSendLooks);
+}
+
+void Connection::on_send_look() {
+    if (!stream_.is_open()) return;
+    uint64_t const taken = queued_bytes_ - stream_.unsent_bytes();
+    auto const now = server_.reactor_.now();
+    if (taken != taken_bytes_) {
+        taken_bytes_ = taken;
+        taken_at_ = now;
+    } else if (now - taken_at_ >= server_.limits_.send_timeout) {
+        server_.metrics.timeouts.add();
+        return close_now();
+    }
+    arm(send_look_, server_.limits_.send_timeout / kSendLooks);
+}
+
+void Connection::on_drained() {
+    send_look_.disarm();
+    if (phase_ == Phase::ending) return on_all_sent();
+    if (!clogged_) return;
+    clogged_ = false;
+    arm(deadline_, server_.limits_.idle_timeout);
+    server_.proceed_later(*this);
+}
+
+// --- Server
+
+Server::Server(reactor::Reactor& reactor, net::StreamTable& table, const ServerLimits& limits,
+               RequestHandler& handler)
+    : reactor_(reactor), table_(table), limits_(limits), handler_(handler) {
+    RC_ASSERT(limits.header_bytes > 0 && limits.requests_max > 0);
+    RC_ASSERT(limits.send_timeout >= Duration(kSendLooks));
+}
+
+Server::~Server() {
+    RC_ASSERT(connections_.empty());
+}
+
+void Server::on_accept(io::File file, const net::PeerAddress& peer) {
+    assert_own_core();
+    metrics.accepted.add();
+    bool const refused = connections_.size() - refused_ >= limits_.connections_max;
+    connections_.push_back(std::make_unique<Connection>(*this, peer, refused));
+    auto& connection = *connections_.back();
+    connection.index = connections_.size() - 1;
+    metrics.connections.set(connections_.size());
+    if (!refused) return connection.open(file);
+    metrics.refused.add();
+    connection.open_refused(file, refused_ < kRefusedConnectionsMax);
+    ++refused_;
+}
+
+Connection* Server::find(net::StreamHandle handle) {
+    net::Stream* stream = table_.find(handle);
+    return stream ? static_cast<Connection*>(&stream->handler()) : nullptr;
+}
+
+void Server::respond(RequestHandle handle, Response response) {
+    assert_own_core();
+    Connection* connection = find(handle.connection);
+    if (!connection || !connection->awaits_answer(handle.number)) return metrics.late_responses.add();
+    connection->answer(std::move(response));
+}
+
+void Server::begin_drain() {
+    assert_own_core();
+    draining_ = true;
+    // Ending never takes a connection off the list at once: on_closed() comes on a later turn.
+    for (auto& connection : connections_)
+        connection->end_if_idle();
+}
+
+void Server::close_all() {
+    assert_own_core();
+    for (auto& connection : connections_)
+        connection->close_now();
+}
+
+void Server::proceed_later(Connection& connection) {
+    if (connection.ready_) return;
+    connection.ready_ = true;
+    ready_.push_back(connection.handle());
+}
+
+void Server::bury(Connection& connection) {
+    if (connection.refused()) --refused_;
+    size_t const index = connection.index;
+    dead_.push_back(std::move(connections_[index]));
+    if (index + 1 < connections_.size()) {
+        connections_[index] = std::move(connections_.back());
+        connections_[index]->index = index;
+    }
+    connections_.pop_back();
+    metrics.connections.set(connections_.size());
+}
+
+bool Server::run_slice() {
+    dead_.clear();
+    proceeding_.swap(ready_);
+    for (auto handle : proceeding_) {
+        if (Connection* connection = find(handle)) connection->proceed();
+    }
+    proceeding_.clear();
+    return !ready_.empty();
+}
+
+}  // namespace rc::http
