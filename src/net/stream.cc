@@ -1,5 +1,6 @@
 #include "ringcast/net/stream.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace rc::net {
@@ -42,6 +43,12 @@ void FrameQueue::pop() {
     if (--count_ == 0) clear();
 }
 
+void FrameQueue::pop_last() {
+    RC_ASSERT(count_ > 0);
+    if (capacity_ != 0) ring_[(first_ + count_ - 1) & (capacity_ - 1)] = FrameRef();
+    if (--count_ == 0) clear();
+}
+
 void FrameQueue::clear() {
     inline_ = FrameRef();
     ring_.reset();
@@ -80,6 +87,14 @@ bool Stream::stalled() const {
     return send_.in_flight() && send_turn_ != static_cast<uint32_t>(table_.reactor_.turns());
 }
 
+void Stream::drop_unsent() {
+    uint32_t const keep = std::max(send_.in_flight() ? lent_frames_ : 0, front_sent_ > 0 ? 1U : 0U);
+    while (frames_.count() > keep) {
+        unsent_bytes_ -= frames_.at(frames_.count() - 1).size();
+        frames_.pop_last();
+    }
+}
+
 void Stream::start_receive() {
     if (state_ != State::open || receive_.in_flight() || receive_paused_ || end_seen_ || parked_) return;
     table_.reactor_.ring().recv(receive_, token(io::Kind::recv), file_, mode_);
@@ -116,6 +131,7 @@ void Stream::start_send() {
         skip = 0;
     }
     send_turn_ = static_cast<uint32_t>(table_.reactor_.turns());
+    lent_frames_ = n;
     table_.metrics.sends.add();
     table_.reactor_.ring().send(send_, token(io::Kind::send), file_, {parts.data(), n});
 }

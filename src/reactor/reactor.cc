@@ -17,7 +17,8 @@ Reactor::Reactor(CoreId id, io::Ring& ring, io::Clock& clock, Mesh& mesh)
       now_(clock.now()),
       wall_(clock.wall()),
       timers_(now_),
-      open_requests_(mesh.size()) {
+      open_requests_(mesh.size()),
+      open_boxes_(mesh.size()) {
     RC_ASSERT(current_core() == id);
 }
 
@@ -57,25 +58,51 @@ void Reactor::turn(Duration wait_max) {
     mesh_.woke(id_);
 }
 
+// Publications are taken in the order of their stamps over all mailboxes. One that is stamped after the
+// look at the counter waits for the next turn: whatever its publisher had been answered before it is in a
+// mailbox by then.
 void Reactor::drain_mail() {
-    for (uint32_t from = 0; from < mesh_.size(); ++from) {
-        auto& box = mesh_.box(static_cast<CoreId>(from), id_);
-        uint32_t taken = 0;
-        while (const Mail* mail = box.front()) {
-            RC_ASSERT(mail->kind < sinks_.size() && sinks_[mail->kind]);
-            auto& sink = *sinks_[mail->kind];
-            if (taken == limits::kPublicationsPerTurn || !sink.ready_for(*mail)) break;
-            Mail const copy = *mail;
-            box.pop();
-            ++taken;
-            if (copy.role == Mail::answer) {
-                RC_ASSERT(open_requests_[from] > 0);
-                --open_requests_[from];
+    uint64_t const newest = mesh_.newest_stamp();
+    uint32_t publications = 0;
+    auto const cores = static_cast<CoreId>(mesh_.size());
+    for (CoreId from = 0; from < cores; ++from)
+        open_boxes_[from] = true;
+    for (;;) {
+        const Mail* best = nullptr;
+        for (CoreId from = 0; from < cores; ++from) {
+            if (!open_boxes_[from]) continue;
+            auto& box = mesh_.box(from, id_);
+            const Mail* mail = box.front();
+            for (uint32_t n = 0; mail && mail->stamp == 0; mail = box.front()) {
+                if (++n > mesh_.places() || !take(box, *mail)) {
+                    open_boxes_[from] = false;
+                    break;
+                }
             }
-            sink.on_mail(copy);
+            if (!mail || mail->stamp > newest) open_boxes_[from] = false;
+            if (open_boxes_[from] && (!best || mail->stamp < best->stamp)) best = mail;
         }
-        if (taken > 0) box.release();
+        if (!best || publications == limits::kPublicationsPerTurn) break;
+        // A sink that has enough for this turn holds all publications up, or they would overtake each other.
+        if (!take(mesh_.box(best->from, id_), *best)) break;
+        ++publications;
     }
+    for (CoreId from = 0; from < cores; ++from)
+        mesh_.box(from, id_).release();
+}
+
+bool Reactor::take(Mailbox& box, const Mail& mail) {
+    RC_ASSERT(mail.kind < sinks_.size() && sinks_[mail.kind]);
+    auto& sink = *sinks_[mail.kind];
+    if (!sink.ready_for(mail)) return false;
+    Mail const copy = mail;
+    box.pop();
+    if (copy.role == Mail::answer) {
+        RC_ASSERT(open_requests_[copy.from] > 0);
+        --open_requests_[copy.from];
+    }
+    sink.on_mail(copy);
+    return true;
 }
 
 void Reactor::bind_mail(uint8_t kind, MailSink& sink) {

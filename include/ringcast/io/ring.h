@@ -129,6 +129,8 @@ class Ring {
     /// At most kSendPartsMax parts. May be short.
     virtual void send(Operation& op, Token token, File file, std::span<const iovec> parts) = 0;
     virtual void close(Operation& op, Token token, File file) = 0;
+    /// Closes a file that no operation was ever started on. Fire and forget.
+    virtual void discard(File file) = 0;
     /// Half-close: the peer sees our FIN after what was sent. Fire and forget.
     virtual void shutdown_send(File file) = 0;
     /// Completes once when the descriptor is readable.

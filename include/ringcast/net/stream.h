@@ -50,6 +50,7 @@ class FrameQueue {
     [[nodiscard]] const FrameRef& at(uint32_t i) const {
         return capacity_ == 0 ? inline_ : ring_[(first_ + i) & (capacity_ - 1)];
     }
+    void pop_last();
     void clear();
 
   private:
@@ -79,6 +80,9 @@ class Stream : public reactor::CoreBound {
     /// A send of an earlier turn is still waiting: the socket is full. (One of this turn has not had its
     /// chance yet: a burst alone is no slowness.)
     [[nodiscard]] bool stalled() const;
+
+    /// Drops the frames that the kernel has not been given: whole ones only, what is begun goes on.
+    void drop_unsent();
 
     /// With ReceiveMode::once: no bytes until resume_receive().
     void pause_receive() { receive_paused_ = true; }
@@ -118,6 +122,7 @@ class Stream : public reactor::CoreBound {
     io::Operation receive_, send_, close_;
     uint32_t front_sent_ = 0;  // bytes of the first frame that are sent already
     uint32_t send_turn_ = 0;
+    uint32_t lent_frames_ = 0;  // to the send in flight; the first of frames_
     uint64_t unsent_bytes_ = 0;
     FrameQueue frames_;
 };

@@ -18,12 +18,13 @@ using CoreId = uint8_t;
 
 /// One message between two cores, a cache line. What it points to changes hands with it.
 struct alignas(64) Mail {
-    static constexpr std::size_t kPayloadBytes = 56;
+    static constexpr std::size_t kPayloadBytes = 48;
     enum Role : uint8_t { one_way, request, answer };
 
     uint8_t kind = 0;  // whose business it is, see Reactor::bind_mail
     CoreId from = 0;
     Role role = one_way;
+    uint64_t stamp = 0;  // of a publication: its place among all of them, see Mesh::next_stamp; else 0
     alignas(8) std::array<std::byte, kPayloadBytes> payload;
 
     template <class T>

@@ -26,6 +26,12 @@ class Mesh {
 
     [[nodiscard]] Mailbox& box(CoreId from, CoreId to) { return *boxes_[from * size() + to]; }
 
+    /// The place of one more publication in the order of all of them. Who answers a publisher does so on a
+    /// later turn than it posted the publication, so that what the publisher sends next has a later place
+    /// and finds the earlier one in every mailbox already.
+    uint64_t next_stamp() { return stamps_.fetch_add(1, std::memory_order_seq_cst) + 1; }
+    [[nodiscard]] uint64_t newest_stamp() const { return stamps_.load(std::memory_order_seq_cst); }
+
     /// Sets the sleeper's flag and looks once more; false when there is mail after all.
     [[nodiscard]] bool may_sleep(CoreId core);
     void woke(CoreId core) { sleepers_[core]->asleep.store(false, std::memory_order_relaxed); }
@@ -44,6 +50,7 @@ class Mesh {
         io::Ring* ring = nullptr;
     };
     uint32_t places_;
+    alignas(64) std::atomic<uint64_t> stamps_{0};
     std::vector<std::unique_ptr<Sleeper>> sleepers_;
     std::vector<std::unique_ptr<Mailbox>> boxes_;
 };

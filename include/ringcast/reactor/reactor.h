@@ -19,7 +19,8 @@ class MailSink {
   public:
     virtual ~MailSink() = default;
     virtual void on_mail(const Mail& mail) = 0;
-    /// False leaves the mail, and what stands behind it from the same core, for a later turn.
+    /// False leaves the mail for a later turn, with what stands behind it from the same core, and, if it is
+    /// a publication, with all publications.
     virtual bool ready_for(const Mail&) { return true; }
 };
 
@@ -67,6 +68,7 @@ class Reactor : public CoreBound {
 
   private:
     void drain_mail();
+    bool take(Mailbox& box, const Mail& mail);
 
     CoreId id_;
     io::Ring& ring_;
@@ -78,6 +80,7 @@ class Reactor : public CoreBound {
     std::array<MailSink*, 32> sinks_{};
     std::vector<Work*> works_;
     std::vector<uint32_t> open_requests_;  // to each core
+    std::vector<bool> open_boxes_;         // of drain_mail(): mailboxes that may still give something
     metrics::Counter turns_;
     metrics::Histogram turn_times_;
 };

@@ -131,6 +131,16 @@ class Uring final : public Ring {
         sqe->user_data = token.packed();
     }
 
+    void discard(File file) override {
+        auto* sqe = get_sqe();
+        if (file.direct) {
+            io_uring_prep_close_direct(sqe, static_cast<unsigned>(file.index));
+        } else {
+            io_uring_prep_close(sqe, file.index);
+        }
+        sqe->user_data = kIgnored;
+    }
+
     void shutdown_send(File file) override {
         auto* sqe = get_sqe();
         io_uring_prep_shutdown(sqe, file.index, SHUT_WR);
