@@ -202,6 +202,17 @@ tl::expected<ClientMessage, ClientError> ClientDecoder::decode(std::string_view 
     return ClientMessage{std::move(id), std::move(*body)};
 }
 
+std::optional<UserId> user_id_of(std::string_view text) {
+    if (text.empty() || text.size() > limits::kUserIdBytesMax || has_control_characters(text))
+        return std::nullopt;
+    for (auto rest = text; !rest.empty();) {
+        auto const point = first_code_point(rest);
+        if (point.value == kReplacementCharacter && point.bytes == 1) return std::nullopt;
+        rest.remove_prefix(point.bytes);
+    }
+    return UserId{std::string(text)};
+}
+
 bool is_topic_name(std::string_view name) noexcept {
     if (name.empty() || name.size() > limits::kTopicBytesMax) return false;
     return std::all_of(name.begin(), name.end(), [](char c) {

@@ -80,6 +80,10 @@ class ClientDecoder {
 /// `A-Z a-z 0-9 . _ : -`.
 bool is_topic_name(std::string_view name) noexcept;
 
+/// The user whom a text names, as in a path: the same rule as for a `userId` string. nullopt for anything
+/// else, bytes that are no UTF-8 included.
+std::optional<UserId> user_id_of(std::string_view text);
+
 /// Whether text is `0` or an offset's shape, `<epoch>-<n>`: 1-32 characters of `0-9 a-z`, then a decimal
 /// uint64 without leading zeros. Whether such an offset exists is the store's knowledge.
 bool is_offset_text(std::string_view text) noexcept;

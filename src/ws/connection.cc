@@ -1,0 +1,208 @@
+#include "ringcast/ws/connection.h"
+
+#include "ringcast/base/log.h"
+#include "ringcast/http/response.h"
+#include "ringcast/ws/frame.h"
+#include "ringcast/ws/handshake.h"
+
+namespace rc::ws {
+namespace {
+constexpr Duration kRefusalDeadline = seconds(2);  // to read our answer and close
+
+std::string plain_response(int status, std::string_view message, http::ResponseOptions options) {
+    options.keep_alive = false;
+    return http::make_response(status, "text/plain; charset=utf-8", std::string(message) + "\n", options);
+}
+}  // namespace
+
+Connection::Connection(Endpoint& endpoint, ConnectionHandler& handler)
+    : endpoint_(endpoint), handler_(handler), stream_(endpoint.streams, *this), deadline_(*this) {}
+
+Connection::~Connection() = default;
+
+bool Connection::open(io::File file, const net::PeerAddress& peer) {
+    peer_ = peer;
+    if (!stream_.open(file, io::ReceiveMode::multishot)) return false;
+    arm(endpoint_.options.handshake_timeout);
+    return true;
+}
+
+void Connection::arm(Duration after) {
+    auto& reactor = endpoint_.streams.reactor();
+    reactor.timers().arm(deadline_, reactor.now() + after);
+}
+
+void Connection::on_deadline() {
+    switch (state_) {
+        case State::open:
+            endpoint_.metrics.protocol_failures.add();
+            decoder_.stop();
+            send_close(encode_close(CloseCode::policy, "message_timeout"), State::failing);
+            return;
+        case State::handshake:
+        case State::refusing:
+        case State::closing:
+        case State::failing: stream_.begin_close(); return;
+        case State::closed: return;
+    }
+}
+
+// --- bytes in
+
+void Connection::on_bytes(std::string_view bytes) {
+    if (state_ == State::handshake) bytes = take_handshake(bytes);
+    if (!bytes.empty() && (state_ == State::open || state_ == State::closing)) take_frames(bytes);
+}
+
+// Returns what follows the head.
+std::string_view Connection::take_handshake(std::string_view bytes) {
+    if (!parser_) parser_ = std::make_unique<http::HeadParser>(endpoint_.options.header_bytes);
+    size_t consumed = 0;
+    switch (parser_->feed(bytes, consumed)) {
+        case http::HeadParser::State::need_more: return {};
+        case http::HeadParser::State::failed: {
+            auto const& failure = parser_->failure();
+            refuse(plain_response(failure.status, failure.message, {}));
+            return {};
+        }
+        case http::HeadParser::State::complete: break;
+    }
+    auto const& head = parser_->head();
+    auto verdict = handler_.on_request(head);
+    if (!verdict.upgrade) {
+        refuse(std::move(verdict.response));
+        return {};
+    }
+    auto const check = check_upgrade(head);
+    if (!check.upgrade()) {
+        refuse(plain_response(check.status, check.message,
+                              {.head_only = head.method == http::Method::head, .headers = check.headers}));
+        return {};
+    }
+    stream_.queue(FrameRef(SharedBytes::copy_of(switching_response(*head.header("sec-websocket-key")))));
+    parser_.reset();
+    deadline_.disarm();
+    state_ = State::open;
+    endpoint_.metrics.handshakes.add();
+    handler_.on_open();
+    return bytes.substr(consumed);
+}
+
+void Connection::refuse(std::string response) {
+    endpoint_.metrics.refused.add();
+    stream_.queue(FrameRef(SharedBytes::copy_of(response)));
+    stream_.finish();
+    state_ = State::refusing;
+    parser_.reset();
+    arm(kRefusalDeadline);
+}
+
+void Connection::take_frames(std::string_view bytes) {
+    message_done_ = false;
+    bool const was_mid_message = decoder_.mid_message();
+    decoder_.feed(endpoint_.pool, endpoint_.options.codec, bytes, *this);
+    if (state_ != State::open) return;
+    if (!decoder_.mid_message()) {
+        deadline_.disarm();
+    } else if (!was_mid_message || message_done_) {
+        arm(limits::kMessageDeadline);  // counts from the first byte of this message
+    }
+}
+
+void Connection::on_message(Opcode opcode, std::string_view payload) {
+    message_done_ = true;
+    if (state_ != State::open) return;
+    endpoint_.metrics.messages_in.add();
+    handler_.on_message(opcode, payload);
+}
+
+void Connection::on_ping(std::string_view payload) {
+    if (state_ != State::open) return;
+    handler_.on_control_frame();
+    if (state_ != State::open || pongs_waiting_ >= endpoint_.options.pongs_waiting_max) return;
+    ++pongs_waiting_;
+    stream_.queue(FrameRef(SharedBytes::copy_of(encode_frame(Opcode::pong, payload))));
+}
+
+void Connection::on_pong(std::string_view) {
+    if (state_ == State::open) handler_.on_control_frame();
+}
+
+void Connection::on_close(const CloseBody& body) {
+    if (state_ == State::closing) {
+        // The answer to ours: the server closes TCP first.
+        state_ = State::failing;
+        stream_.finish();
+        return;
+    }
+    if (state_ != State::open) return;
+    // Answered with the same code; an empty one with an empty one.
+    std::string payload;
+    if (body.code != kNoStatusReceived) payload = close_payload(body.code, {});
+    send_close(encode_frame(Opcode::close, payload), State::failing);
+}
+
+void Connection::on_failure(CloseCode code, std::string_view why) {
+    endpoint_.metrics.protocol_failures.add();
+    log::debug("closing {}: {} ({})", peer_.format(), why, static_cast<int>(code));
+    if (state_ == State::closing) {
+        state_ = State::failing;
+        stream_.finish();
+        return;
+    }
+    if (state_ == State::open) send_close(encode_close(code, why), State::failing);
+}
+
+// --- closing
+
+void Connection::send(FrameRef frame) {
+    if (state_ == State::open) stream_.queue(std::move(frame));
+}
+
+void Connection::close(CloseCode code, std::string_view reason) {
+    if (state_ == State::handshake) return abort();
+    if (state_ != State::open) return;
+    send_close(encode_close(code, reason), State::closing);
+}
+
+void Connection::send_close(std::string frame, State next) {
+    endpoint_.metrics.closes_sent.add();
+    stream_.queue(FrameRef(SharedBytes::copy_of(frame)));
+    state_ = next;
+    // After a failure, or when the peer's close frame is here already, nothing more is awaited but its FIN.
+    if (next == State::failing) stream_.finish();
+    arm(limits::kCloseDeadline);
+    handler_.on_closing();
+}
+
+void Connection::on_end() {
+    bool const was_open = state_ == State::open;
+    if (state_ == State::handshake || stream_.unsent_frames() == 0) {
+        stream_.begin_close();
+    } else {
+        // What the peer asked for before its FIN is still answered.
+        stream_.finish();
+        state_ = State::failing;
+        arm(limits::kCloseDeadline);
+    }
+    if (was_open) {
+        if (state_ == State::open) state_ = State::failing;
+        decoder_.stop();
+        handler_.on_closing();
+    }
+}
+
+void Connection::on_drained() {
+    pongs_waiting_ = 0;
+    // Both directions have ended: no reason to wait for the deadline.
+    if (stream_.end_seen() && state_ != State::open) return stream_.begin_close();
+    if (state_ == State::open) handler_.on_drained();
+}
+
+void Connection::on_closed() {
+    deadline_.disarm();
+    state_ = State::closed;
+    handler_.on_closed();  // may destroy *this
+}
+
+}  // namespace rc::ws
