@@ -26,7 +26,7 @@ def build_dir():
 
 
 def program(name):
-    return build_dir() / "src" / "main" / name
+    return build_dir() / ("src/main" if name == "ringcastd" else "tools") / name
 
 
 def build_has_sanitizer():

@@ -1,6 +1,5 @@
 #include "ringcast/http/connection.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -37,7 +36,7 @@ struct App final : RequestHandler {
     void on_abandoned(RequestHandle handle) override { abandoned.push_back(handle); }
     std::string error_body(int status, std::string_view message) override {
         EXPECT_FALSE(message.empty());
-        return fmt::format("{{\"error\":{}}}", status);
+        return "{\"error\":" + std::to_string(status) + "}";
     }
 
     void answer_next() {
@@ -177,8 +176,8 @@ TEST(HttpConnection, AHundredPipelinedRequestsAreAnsweredInOrderOneATurn) {
     auto const file = world.connect();
     std::string pipeline, expected;
     for (int i = 0; i < 100; ++i) {
-        pipeline += post(fmt::format("/{}", i), "b");
-        expected += ok(fmt::format("/{}|b", i));
+        pipeline += post("/" + std::to_string(i), "b");
+        expected += ok("/" + std::to_string(i) + "|b");
     }
     world.socket(file).deliver(pipeline);
     world.core.turn();
@@ -193,7 +192,7 @@ TEST(HttpConnection, TheThousandthAnswerClosesAndTheNextRequestIsNotRead) {
     auto const file = world.connect();
     std::string pipeline;
     for (int i = 0; i < 1001; ++i)
-        pipeline += get(fmt::format("/{}", i));
+        pipeline += get("/" + std::to_string(i));
     auto const sent = world.ask(file, pipeline);
     EXPECT_EQ(statuses(sent).size(), 1000U);
     EXPECT_EQ(sent.find("Connection: close"), sent.rfind("Connection: close"));
@@ -355,7 +354,7 @@ TEST(HttpConnection, BadRequestsAreAnsweredAndEndTheConnection) {
         auto const sent = world.ask(file, row.request + get("/smuggled"));
         ASSERT_EQ(statuses(sent), std::vector{row.status}) << row.name;
         EXPECT_NE(sent.find(kClose), std::string::npos) << row.name;
-        EXPECT_TRUE(sent.ends_with(fmt::format("{{\"error\":{}}}", row.status))) << row.name;
+        EXPECT_TRUE(sent.ends_with("{\"error\":" + std::to_string(row.status) + "}")) << row.name;
         EXPECT_TRUE(world.app.handled.empty()) << row.name;
         EXPECT_TRUE(world.ends(file)) << row.name;
     }
@@ -593,7 +592,7 @@ TEST(HttpConnection, BodiesAreBoundedTogether) {
     world.app.at_once = false;
     auto const one = world.connect(), two = world.connect(), three = world.connect();
     auto const head = [](size_t bytes) {
-        return fmt::format("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", bytes);
+        return "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n";
     };
     world.deliver(one, head(60'000) + std::string(60'000, 'x'));  // held until it is answered
     EXPECT_EQ(world.app.handled.size(), 1U);

@@ -1,0 +1,45 @@
+// ringcastd: the server. Arguments, signals, and the status it ends with.
+#include <pthread.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include "command_line.h"
+#include "ringcast/base/log.h"
+#include "ringcast/server/server.h"
+
+namespace {
+
+// Blocked before any thread starts, so that only the signalfd gets them.
+int take_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGPIPE, &ignore, nullptr);
+    ::sigaction(SIGHUP, &ignore, nullptr);
+    return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    auto const parsed = rc::main::parse_command_line(argc, argv);
+    if (auto const* exit = std::get_if<rc::main::Exit>(&parsed)) return rc::main::print(*exit);
+    auto const& command_line = std::get<rc::main::CommandLine>(parsed);
+    auto const config = rc::main::load(command_line);
+    if (command_line.check || !config) return rc::main::print(rc::main::report_check(config));
+
+    int const signals = take_signals();
+    rc::log::start(config->log_level);
+    for (const auto& warning : config->warnings)
+        rc::log::warning("{}", warning);
+    auto const ran = rc::server::run(
+        *config, {.signals = signals, .ready = [](const std::string& line) { rc::log::announce(line); }});
+    rc::log::stop();
+    if (ran) return 0;
+    rc::log::announce("ringcastd: " + ran.error().message);
+    return rc::server::exit_status(ran.error());
+}

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "publisher.h"
+#include "ringcast/base/user_id.h"
+#include "ringcast/http/connection.h"
+#include "ringcast/proto/publish.h"
+#include "ringcast/reactor/reactor.h"
+
+namespace rc::server {
+
+class Core;
+
+/// The API listener's routes (contract.md 4): who may call, what is asked, and the answer. Core: own core
+/// only.
+class Api final : public http::RequestHandler, public reactor::Work {
+  public:
+    explicit Api(Core& core);
+    ~Api();
+    void attach(http::Server& server) { server_ = &server; }
+
+    http::HeadVerdict on_head(const http::RequestHead& head, const net::PeerAddress& peer) override;
+    void on_request(http::RequestHandle handle, http::Request& request) override;
+    void on_abandoned(http::RequestHandle handle) override;
+    std::string error_body(int status, std::string_view message) override;
+    /// A slice of each batch that is under way.
+    bool run_slice() override;
+    /// Nothing that was accepted is under way.
+    [[nodiscard]] bool idle() const { return batches_.empty() && publisher_.idle(); }
+
+  private:
+    enum class Action : uint8_t {
+        publish,
+        stats,
+        user,
+        list,
+        read,
+        read_all,
+        remove,
+        disconnect,
+        healthz,
+        readyz,
+        metrics,
+    };
+    struct Route {
+        Action action;
+        UserId user;
+        std::string notification_id;
+    };
+    struct Refusal {
+        int status;
+        std::string_view code;
+        std::string_view message;
+        std::string_view allow;  // for 405
+    };
+    /// A batch that is taken line by line.
+    struct Batch;
+
+    [[nodiscard]] std::optional<Refusal> find_route(const http::RequestHead& head, Route& route) const;
+    [[nodiscard]] bool key_matches(const http::RequestHead& head) const;
+
+    void publish_one(http::RequestHandle handle, http::Request& request);
+    void begin_batch(http::RequestHandle handle, http::Request& request);
+    bool run_batch(const std::shared_ptr<Batch>& batch);
+    void finish_batch(const Batch& batch);
+
+    void show_user(http::RequestHandle handle, const Route& route);
+    void list(http::RequestHandle handle, const Route& route, std::string_view query);
+    void mark(http::RequestHandle handle, const Route& route);
+    void disconnect(http::RequestHandle handle, const Route& route, const std::string& body);
+
+    void respond(http::RequestHandle handle, int status, std::string body,
+                 std::string_view content_type = "application/json");
+    void refuse(http::RequestHandle handle, Errc code, std::string_view message);
+    void unavailable(http::RequestHandle handle);
+
+    Core& core_;
+    http::Server* server_ = nullptr;
+    Publisher publisher_;
+    proto::PublishDecoder decoder_;
+    std::list<std::shared_ptr<Batch>> batches_;
+};
+
+/// The status that goes with an error on the API.
+int status_of(Errc code);
+
+}  // namespace rc::server

@@ -1,0 +1,472 @@
+#include "core.h"
+
+#include <algorithm>
+
+#include "ringcast/base/hash.h"
+#include "ringcast/base/log.h"
+#include "ringcast/proto/encode.h"
+#include "ringcast/ws/frame.h"
+
+namespace rc::server {
+namespace {
+
+// Completion tables of a worker's ring.
+constexpr uint8_t kStreamTable = 0, kClientAcceptTable = 1, kApiAcceptTable = 2;
+
+constexpr std::size_t kFanoutsWaitingMax = 1024;
+constexpr std::size_t kFanoutBytesWaitingMax = 32 << 20;
+constexpr Duration kFinishAfter = seconds(2);  // for answers of the API that are under way at the end
+
+struct LiveDelivery final : hub::Publication {
+    explicit LiveDelivery(const SharedBytes& bytes) : frame(bytes) {}
+    [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
+    FrameRef frame;
+};
+
+struct UserDelivery : hub::UserPublication {
+    explicit UserDelivery(const SharedBytes& bytes) : frame(bytes) {}
+    [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
+    FrameRef frame;
+};
+
+struct LoggedDelivery final : UserDelivery {
+    explicit LoggedDelivery(std::shared_ptr<const store::Publication> p)
+        : UserDelivery(p->frame), publication(std::move(p)) {}
+    [[nodiscard]] uint32_t addressees() const override {
+        return static_cast<uint32_t>(publication->addressees.size());
+    }
+    [[nodiscard]] const UserId& user(uint32_t i) const override { return publication->addressees[i].user; }
+    [[nodiscard]] uint64_t offset(uint32_t i) const override { return publication->addressees[i].offset; }
+    [[nodiscard]] std::string_view topic() const override { return publication->message->topic; }
+    std::shared_ptr<const store::Publication> publication;
+};
+
+struct LiveUserDelivery final : UserDelivery {
+    LiveUserDelivery(const SharedBytes& bytes, std::vector<UserId> u, std::string t)
+        : UserDelivery(bytes), users(std::move(u)), topic_name(std::move(t)) {}
+    [[nodiscard]] uint32_t addressees() const override { return static_cast<uint32_t>(users.size()); }
+    [[nodiscard]] const UserId& user(uint32_t i) const override { return users[i]; }
+    [[nodiscard]] uint64_t offset(uint32_t) const override { return 0; }
+    [[nodiscard]] std::string_view topic() const override { return topic_name; }
+    std::vector<UserId> users;
+    std::string topic_name;
+};
+
+ws::Endpoint::Options endpoint_options(const Config& config) {
+    ws::Endpoint::Options options;
+    options.codec.message_bytes_max = config.limits.message_bytes;
+    options.codec.accept_binary = false;
+    options.header_bytes = config.limits.header_bytes;
+    options.handshake_timeout = config.limits.handshake_timeout;
+    return options;
+}
+
+http::ServerLimits http_limits(const Config& config, uint32_t workers) {
+    http::ServerLimits limits;
+    limits.header_bytes = config.limits.header_bytes;
+    limits.connections_max = std::max(1U, limits::kApiConnectionsMax / workers);
+    limits.body_bytes_max = std::max<uint64_t>(limits::kBatchBytesMax, limits::kApiBodyBytesMax / workers);
+    return limits;
+}
+
+}  // namespace
+
+Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& client_listeners,
+           const std::vector<int>& api_listeners)
+    : reactor_(reactor),
+      shared_(shared),
+      streams_(reactor, kStreamTable, reactor.ring().stats().direct_slots + 2 * limits::kApiConnectionsMax),
+      endpoint_(streams_, endpoint_options(shared.config)),
+      shard_(shared.hash_key),
+      fanouts_(shard_),
+      store_(reactor, shared.store),
+      sequencer_(reactor, shared.workers),
+      api_(*this),
+      http_(reactor, streams_, http_limits(shared.config, shared.workers), api_),
+      client_acceptor_(reactor, kClientAcceptTable, true, *this),
+      api_acceptor_(reactor, kApiAcceptTable, false, http_),
+      heartbeat_(ws::text_frame(proto::kHeartbeat)),
+      drain_timer_(*this) {
+    for (auto kind :
+         {MailKind::publication, MailKind::read_mark, MailKind::live_publication, MailKind::gather_request,
+          MailKind::gather_answer, MailKind::user_count, MailKind::close_connection, MailKind::control}) {
+        reactor.bind_mail(static_cast<uint8_t>(kind), *this);
+    }
+    reactor.add_work(sequencer_);
+    reactor.add_work(*this);
+    reactor.add_work(api_);
+    reactor.add_work(http_);
+    reactor.add_work(streams_);
+    api_.attach(http_);
+    for (int listener : client_listeners)
+        client_acceptor_.add(listener);
+    for (int listener : api_listeners)
+        api_acceptor_.add(listener);
+    client_acceptor_.start();
+    api_acceptor_.start();
+    shared.cores[reactor.id()] = this;
+}
+
+Core::~Core() = default;
+
+// --- connections
+
+void Core::on_accept(io::File file, const net::PeerAddress& peer) {
+    auto session = std::make_unique<Session>(*this, endpoint_);
+    if (finishing() || !session->open(file, peer)) {
+        reactor_.ring().discard(file);
+        return;
+    }
+    uint32_t const slot = session->handle().slot;
+    if (slot >= sessions_.size()) sessions_.resize(slot + 1);
+    sessions_[slot] = std::move(session);
+    ++session_count_;
+    pace_accepts();
+}
+
+// A full table would make the kernel accept and drop clients: the last places stay free (hazards.md 2.4).
+void Core::pace_accepts() {
+    uint64_t const slots = reactor_.ring().stats().direct_slots;
+    uint64_t const ceiling = slots - std::max<uint64_t>(net::Acceptor::kBurst + 1, slots / 50);
+    bool const full = session_count_ >= ceiling;
+    if (finishing()) return;
+    if (full && !client_acceptor_.paused()) {
+        log::warning("core {}: {} connections, no slot left; new clients wait", reactor_.id(),
+                     session_count_);
+        client_acceptor_.pause();
+    } else if (!full && client_acceptor_.paused()) {
+        client_acceptor_.start();
+    }
+}
+
+Session* Core::find(net::StreamHandle handle) {
+    if (handle.slot >= sessions_.size() || !sessions_[handle.slot]) return nullptr;
+    auto& session = *sessions_[handle.slot];
+    return session.handle() == handle ? &session : nullptr;
+}
+
+Session* Core::at(hub::SubscriberSlot slot) {
+    return slot.value < sessions_.size() ? sessions_[slot.value].get() : nullptr;
+}
+
+void Core::remove(Session& session) {
+    --session_count_;
+    sessions_[session.handle().slot].reset();
+    pace_accepts();
+}
+
+bool Core::is_own_mark(uint64_t token, net::StreamHandle handle) const {
+    auto const it = own_marks_.find(token);
+    return it != own_marks_.end() && it->second == handle;
+}
+
+// --- publications
+
+bool Core::ready_for(const reactor::Mail& mail) {
+    if (mail.stamp == 0) return true;
+    return turn_bytes_ < limits::kPublicationBytesPerTurn && fanouts_.waiting() < kFanoutsWaitingMax &&
+           fanouts_.waiting_bytes() < kFanoutBytesWaitingMax;
+}
+
+void Core::on_mail(const reactor::Mail& mail) {
+    switch (static_cast<MailKind>(mail.kind)) {
+        case MailKind::publication: {
+            auto [publication, token] = Parcel<std::shared_ptr<const store::Publication>>::open(mail);
+            take_publication(std::move(*publication));
+            break;
+        }
+        case MailKind::live_publication: {
+            auto [publication, token] = Parcel<std::shared_ptr<const LivePublication>>::open(mail);
+            take_live(**publication);
+            break;
+        }
+        case MailKind::read_mark: {
+            auto [mark, token] = Parcel<std::shared_ptr<const store::ReadMark>>::open(mail);
+            take_read_mark(**mark);
+            break;
+        }
+        case MailKind::gather_request: {
+            auto [request, token] = Parcel<GatherRequest>::open(mail);
+            reactor_.answer(mail.from, Parcel<GatherAnswer>::mail(MailKind::gather_answer,
+                                                                  answer_gather(*request), token));
+            break;
+        }
+        case MailKind::gather_answer: {
+            auto [answer, token] = Parcel<GatherAnswer>::open(mail);
+            auto it = gatherings_.find(token);
+            RC_ASSERT(it != gatherings_.end());
+            it->second.answers.push_back(std::move(*answer));
+            if (--it->second.missing == 0) {
+                auto done = std::move(it->second);
+                gatherings_.erase(it);
+                done.then(std::move(done.answers));
+            }
+            break;
+        }
+        case MailKind::user_count: {
+            auto [user, token] = Parcel<UserId>::open(mail);
+            check_user_count(*user);
+            break;
+        }
+        case MailKind::close_connection: {
+            auto const order = mail.as<CloseConnection>();
+            close_one(order.handle, order.code);
+            break;
+        }
+        case MailKind::control:
+            switch (mail.as<Control>()) {
+                case Control::drain: begin_drain(); break;
+                case Control::finish: finish(kFinishAfter); break;
+                case Control::hurry: finish(Duration::zero()); break;
+                case Control::stop: phase_ = Phase::stopping; break;
+            }
+            break;
+        default: RC_ASSERT(false);
+    }
+}
+
+void Core::take_publication(std::shared_ptr<const store::Publication> publication) {
+    turn_bytes_ += publication->frame.size();
+    fanouts_.publish_users(std::make_unique<LoggedDelivery>(std::move(publication)));
+}
+
+void Core::take_live(const LivePublication& publication) {
+    turn_bytes_ += publication.frame.size();
+    if (publication.broadcast) {
+        fanouts_.publish_broadcast(std::make_unique<LiveDelivery>(publication.frame));
+    } else if (publication.users.empty()) {
+        fanouts_.publish_topic(publication.topic, std::make_unique<LiveDelivery>(publication.frame));
+    } else {
+        fanouts_.publish_users(
+            std::make_unique<LiveUserDelivery>(publication.frame, publication.users, publication.topic));
+    }
+}
+
+void Core::deliver(hub::SubscriberSlot slot, const hub::Publication& publication, uint64_t offset) {
+    Session* session = at(slot);
+    RC_ASSERT(session);
+    if (offset != 0) {
+        auto const& logged = static_cast<const LoggedDelivery&>(publication);
+        session->deliver_logged(*logged.publication, logged.frame, offset);
+    } else if (auto const* users = dynamic_cast<const UserDelivery*>(&publication)) {
+        session->deliver(users->frame);
+    } else {
+        session->deliver(static_cast<const LiveDelivery&>(publication).frame);
+    }
+}
+
+const FrameRef& Core::with_offset(const store::Message& message, uint64_t offset) {
+    // An offset is one message of one user, so it alone says whether the last frame will do.
+    if (!offset_frame_ || offset_frame_offset_ != offset) {
+        offset_frame_ = FrameRef(ws::text_frame(
+            proto::encode_message(message.type, message.data, store::format_offset(shared_.epoch, offset))));
+        offset_frame_offset_ = offset;
+    }
+    return offset_frame_;
+}
+
+void Core::take_read_mark(const store::ReadMark& mark) {
+    shard_.for_each_connection(mark.user, [&](hub::SubscriberSlot slot) {
+        if (Session* session = at(slot)) session->deliver_read_mark(mark);
+    });
+}
+
+// --- questions to all cores
+
+bool Core::gather(const GatherRequest& request, Gathered then) {
+    for (uint32_t core = 0; core < shared_.workers; ++core) {
+        if (!reactor_.has_place(static_cast<reactor::CoreId>(core))) return false;
+    }
+    uint64_t const token = next_gathering_++;
+    gatherings_[token] = {shared_.workers, {}, std::move(then)};
+    for (uint32_t core = 0; core < shared_.workers; ++core) {
+        reactor_.request(static_cast<reactor::CoreId>(core),
+                         Parcel<GatherRequest>::mail(MailKind::gather_request, request, token));
+    }
+    return true;
+}
+
+GatherAnswer Core::answer_gather(const GatherRequest& request) {
+    GatherAnswer answer;
+    shard_.for_each_connection(request.user, [&](hub::SubscriberSlot slot) {
+        Session* session = at(slot);
+        if (!session || !session->is_open()) return;
+        if (request.what == GatherRequest::What::disconnect) {
+            session->disconnect(request.reason);
+            ++answer.closed;
+        } else {
+            answer.connections.push_back(session->describe());
+        }
+    });
+    return answer;
+}
+
+// --- connections_per_user
+// A user with more than the limit has more than limit / workers of them on at least one core. Only that core
+// asks, by way of the user's home core, which counts on all cores and names the oldest.
+
+void Core::user_joined(const UserId& user) {
+    uint32_t const limit = config().limits.connections_per_user;
+    if (limit == 0 || shard_.connections_of(user) <= limit / shared_.workers) return;
+    if (shared_.workers > 1) {
+        counts_to_report_.push_back(user);
+        return;
+    }
+    GatherRequest const everything{GatherRequest::What::connections, user, {}};
+    std::vector<GatherAnswer> answers;
+    answers.push_back(answer_gather(everything));
+    close_oldest(std::move(answers));
+}
+
+void Core::check_user_count(const UserId& user) {
+    GatherRequest const request{GatherRequest::What::connections, user, {}};
+    if (!gather(request, [this](std::vector<GatherAnswer>&& answers) { close_oldest(std::move(answers)); })) {
+        counts_to_report_.push_back(user);
+    }
+}
+
+void Core::close_oldest(std::vector<GatherAnswer>&& answers) {
+    std::vector<ConnectionInfo> all;
+    for (auto& answer : answers) {
+        for (auto& connection : answer.connections)
+            all.push_back(std::move(connection));
+    }
+    uint32_t const limit = config().limits.connections_per_user;
+    if (all.size() <= limit) return;
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.opened < b.opened; });
+    for (std::size_t i = 0; i < all.size() - limit; ++i) {
+        if (all[i].core == reactor_.id()) {
+            close_one(all[i].handle, Errc::connection_limit_exceeded);
+        } else if (reactor_.has_place(all[i].core)) {
+            reactor_.send(all[i].core, reactor::Mail::make(
+                                           static_cast<uint8_t>(MailKind::close_connection),
+                                           CloseConnection{all[i].handle, Errc::connection_limit_exceeded}));
+        }
+    }
+}
+
+void Core::close_one(net::StreamHandle handle, Errc code) {
+    if (Session* session = find(handle)) {
+        session->close_with(code, "this user has too many connections; the oldest is closed");
+    }
+}
+
+// --- the turn
+
+bool Core::run_slice() {
+    turn_bytes_ = 0;
+    bool more = fanouts_.run_slice(limits::kDeliveriesPerSlice, *this);
+    // An answer of the store must not overtake the publications that it posted before.
+    if (!more) store_.deliver_answers();
+    more |= store_.retry();
+    while (!counts_to_report_.empty()) {
+        auto const home = sequencer_.home_of_user(counts_to_report_.front());
+        if (!reactor_.has_place(home)) break;
+        reactor_.send(home, Parcel<UserId>::mail(MailKind::user_count, std::move(counts_to_report_.front())));
+        counts_to_report_.pop_front();
+    }
+    auto waiting = std::move(replays_waiting_);
+    replays_waiting_.clear();
+    for (auto handle : waiting) {
+        if (Session* session = find(handle)) session->retry_replay();
+    }
+    update_gauges();
+    return more || !counts_to_report_.empty() || !replays_waiting_.empty();
+}
+
+void Core::update_gauges() {
+    auto const counts = shard_.counts();
+    metrics_.subscribers.set(counts.subscribers);
+    metrics_.subscriptions.set(counts.subscriptions);
+    metrics_.topics.set(counts.topics);
+    metrics_.users.set(counts.users);
+    metrics_.clients_in_handshake.set(session_count_ -
+                                      std::min<uint64_t>(session_count_, metrics_.clients_open.value()));
+    metrics_.fanouts_waiting.set(fanouts_.waiting());
+    metrics_.fanout_bytes_waiting.set(fanouts_.waiting_bytes());
+    metrics_.frames_partial.set(endpoint_.pool.partials_attached());
+    metrics_.frame_bytes_held.set(endpoint_.pool.bytes_held());
+    auto const ring = reactor_.ring().stats();
+    ring_gauges_.enters.set(ring.enters);
+    ring_gauges_.completions.set(ring.completions);
+    ring_gauges_.buffer_shortages.set(ring.buffer_shortages);
+    ring_gauges_.direct_slots.set(ring.direct_slots);
+    ring_gauges_.slots_used.set(session_count_);
+}
+
+// --- the end
+
+void Core::begin_drain() {
+    if (phase_ != Phase::serving) return;
+    phase_ = Phase::draining;
+    drain_began_ = reactor_.now();
+    for (auto& session : sessions_) {
+        if (session && session->is_open()) drain_order_.push_back(session->handle());
+    }
+    drain_due();
+}
+
+// Closes those whose time has come: the first at once, the last after drain_time, evenly between them.
+void Core::drain_due() {
+    if (phase_ != Phase::draining) return;
+    auto const elapsed = reactor_.now() - drain_began_;
+    auto const total = drain_order_.size();
+    auto const step = total > 1 ? config().drain_time / static_cast<int64_t>(total - 1) : Duration::zero();
+    while (drained_ < total && step * static_cast<int64_t>(drained_) <= elapsed) {
+        if (Session* session = find(drain_order_[drained_++])) {
+            session->close_with(Errc::shutting_down, "the server is shutting down; connect again",
+                                ws::CloseCode::service_restart);
+        }
+    }
+    auto const now = reactor_.now();
+    if (drained_ < total) {
+        reactor_.timers().arm(drain_timer_,
+                              std::max(now, drain_began_ + step * static_cast<int64_t>(drained_)));
+        return;
+    }
+    // All were told. Handshakes and closing handshakes have deadlines of their own.
+    bool const clients_gone = std::none_of(sessions_.begin(), sessions_.end(), [](const auto& session) {
+        return session && !session->in_handshake();
+    });
+    if (!clients_gone || !report(Control::drain)) reactor_.timers().arm(drain_timer_, now + milliseconds(10));
+}
+
+bool Core::report(Control done) {
+    if (!reactor_.has_place(shared_.main)) return false;
+    reactor_.send(shared_.main, reactor::Mail::make(static_cast<uint8_t>(MailKind::progress), done));
+    return true;
+}
+
+void Core::finish(Duration grace) {
+    if (phase_ == Phase::stopping) return;
+    bool const again = phase_ == Phase::finishing;
+    phase_ = Phase::finishing;
+    finish_by_ = reactor_.now() + grace;
+    drain_timer_.disarm();
+    if (again) return;
+    client_acceptor_.pause();
+    http_.begin_drain();
+    for (auto& session : sessions_) {
+        if (session) session->abort();  // handshakes, or everybody when it has to be now
+    }
+}
+
+// Called each turn while finishing: tells main once when nothing is under way here any more.
+void Core::finish_step() {
+    if (http_.connections() > 0 && reactor_.now() < finish_by_) return;
+    if (!api_acceptor_.paused()) {
+        api_acceptor_.pause();
+        http_.close_all();
+    }
+    bool const quiet = streams_.open_streams() == 0 && client_acceptor_.quiet() && api_acceptor_.quiet() &&
+                       http_.connections() == 0 && store_.idle() && sequencer_.idle() && api_.idle() &&
+                       gatherings_.empty() && counts_to_report_.empty();
+    if (quiet && !finished_told_) finished_told_ = report(Control::finish);
+}
+
+bool Core::ended() {
+    if (phase_ == Phase::finishing) finish_step();
+    return phase_ == Phase::stopping;
+}
+
+}  // namespace rc::server

@@ -1,0 +1,172 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "api.h"
+#include "core_metrics.h"
+#include "live_sequencer.h"
+#include "mail.h"
+#include "ringcast/http/connection.h"
+#include "ringcast/hub/fanouts.h"
+#include "ringcast/hub/shard.h"
+#include "ringcast/net/acceptor.h"
+#include "ringcast/proto/client_message.h"
+#include "ringcast/reactor/core_group.h"
+#include "ringcast/server/config.h"
+#include "session.h"
+#include "store_client.h"
+
+namespace rc::server {
+
+/// What all cores of a process share, and nobody changes while they run.
+struct Shared {
+    const Config& config;
+    std::string api_key;
+    std::string epoch;  // of the store's offsets
+    hub::Shard::HashKey hash_key;
+    uint32_t workers = 1;
+    WallTime started;
+    reactor::CoreId store = 0, main = 0;  // places in the mesh, behind the workers
+    io::Entropy& entropy;
+    std::vector<class Core*> cores;  // by id; complete before any core runs a turn
+};
+
+/// One worker: everything that clients and publishers do on this core meets here. Core: own core only,
+/// but for the metrics.
+class Core final : public reactor::CoreProgram,
+                   private reactor::MailSink,
+                   private reactor::Work,
+                   private net::AcceptHandler,
+                   private hub::Receiver {
+  public:
+    Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& client_listeners,
+         const std::vector<int>& api_listeners);
+    ~Core() override;
+
+    bool ended() override;
+
+    // For sessions and the API.
+    [[nodiscard]] reactor::Reactor& reactor() { return reactor_; }
+    [[nodiscard]] const Config& config() const { return shared_.config; }
+    [[nodiscard]] const Shared& shared() const { return shared_; }
+    [[nodiscard]] std::string_view epoch() const { return shared_.epoch; }
+    [[nodiscard]] hub::Shard& shard() { return shard_; }
+    [[nodiscard]] StoreClient& store() { return store_; }
+    [[nodiscard]] LiveSequencer& sequencer() { return sequencer_; }
+    [[nodiscard]] proto::ClientDecoder& client_decoder() { return client_decoder_; }
+    [[nodiscard]] CoreMetrics& metrics() { return metrics_; }
+    [[nodiscard]] uint64_t random() { return shared_.entropy.next(); }
+    [[nodiscard]] bool draining() const { return phase_ != Phase::serving; }
+    /// No publisher is served any more: the last client is closed.
+    [[nodiscard]] bool finishing() const { return phase_ == Phase::finishing || phase_ == Phase::stopping; }
+
+    [[nodiscard]] const FrameRef& heartbeat() const { return heartbeat_; }
+    /// The message's frame with this offset; made once for connections that come one after the other.
+    [[nodiscard]] const FrameRef& with_offset(const store::Message& message, uint64_t offset);
+
+    [[nodiscard]] Session* find(net::StreamHandle handle);
+    /// The session's connection has closed: destroys it.
+    void remove(Session& session);
+    /// A connection of this core now belongs to the user: looks at connections_per_user.
+    void user_joined(const UserId& user);
+    /// The session waits for a place to read its replay on.
+    void retry_later(net::StreamHandle handle) { replays_waiting_.push_back(handle); }
+
+    void note_own_mark(uint64_t token, net::StreamHandle handle) { own_marks_[token] = handle; }
+    void forget_own_mark(uint64_t token) { own_marks_.erase(token); }
+    [[nodiscard]] bool is_own_mark(uint64_t token, net::StreamHandle handle) const;
+
+    /// Asks every core; the continuation gets all answers on a later turn. False when a mailbox has no place.
+    using Gathered = std::function<void(std::vector<GatherAnswer>&&)>;
+    bool gather(const GatherRequest& request, Gathered then);
+
+    // Read by other cores.
+    [[nodiscard]] const CoreMetrics& metrics() const { return metrics_; }
+    [[nodiscard]] const reactor::Reactor& reactor() const { return reactor_; }
+    [[nodiscard]] const net::StreamTable::Metrics& stream_metrics() const { return streams_.metrics; }
+    [[nodiscard]] const ws::Endpoint::Metrics& endpoint_metrics() const { return endpoint_.metrics; }
+    [[nodiscard]] const net::Acceptor::Metrics& accept_metrics() const { return client_acceptor_.metrics; }
+    [[nodiscard]] const http::Server::Metrics& http_metrics() const { return http_.metrics; }
+    struct RingGauges {
+        metrics::Counter enters, completions, buffer_shortages, direct_slots, slots_used;
+    };
+    [[nodiscard]] const RingGauges& ring_gauges() const { return ring_gauges_; }
+
+  private:
+    enum class Phase : uint8_t { serving, draining, finishing, stopping };
+
+    void on_mail(const reactor::Mail& mail) override;
+    bool ready_for(const reactor::Mail& mail) override;
+    bool run_slice() override;
+    void on_accept(io::File file, const net::PeerAddress& peer) override;
+    void deliver(hub::SubscriberSlot slot, const hub::Publication& publication, uint64_t offset) override;
+
+    void take_publication(std::shared_ptr<const store::Publication> publication);
+    void take_live(const LivePublication& publication);
+    void take_read_mark(const store::ReadMark& mark);
+    [[nodiscard]] GatherAnswer answer_gather(const GatherRequest& request);
+    void check_user_count(const UserId& user);
+    void close_oldest(std::vector<GatherAnswer>&& answers);
+    void close_one(net::StreamHandle handle, Errc code);
+    void pace_accepts();
+    void begin_drain();
+    void drain_due();
+    [[nodiscard]] bool report(Control done);
+    void finish(Duration grace);
+    void finish_step();
+    void update_gauges();
+    [[nodiscard]] Session* at(hub::SubscriberSlot slot);
+
+    struct Gathering {
+        uint32_t missing = 0;
+        std::vector<GatherAnswer> answers;
+        Gathered then;
+    };
+
+    reactor::Reactor& reactor_;
+    Shared& shared_;
+    CoreMetrics metrics_;
+    RingGauges ring_gauges_;
+    net::StreamTable streams_;
+    ws::Endpoint endpoint_;
+    hub::Shard shard_;
+    hub::Fanouts fanouts_;
+    StoreClient store_;
+    LiveSequencer sequencer_;
+    proto::ClientDecoder client_decoder_;
+    Api api_;
+    http::Server http_;
+    net::Acceptor client_acceptor_, api_acceptor_;
+
+    FrameRef heartbeat_;
+    FrameRef offset_frame_;  // see with_offset()
+    uint64_t offset_frame_offset_ = 0;
+
+    std::vector<std::unique_ptr<Session>> sessions_;  // by slot
+    uint32_t session_count_ = 0;
+    std::vector<net::StreamHandle> replays_waiting_;
+    std::unordered_map<uint64_t, net::StreamHandle> own_marks_;
+    std::unordered_map<uint64_t, Gathering> gatherings_;
+    uint64_t next_gathering_ = 1;
+    std::deque<UserId> counts_to_report_;
+    uint64_t turn_bytes_ = 0;  // of publications taken in this turn
+
+    Phase phase_ = Phase::serving;
+    MonoTime drain_began_{};
+    std::vector<net::StreamHandle> drain_order_;
+    std::size_t drained_ = 0;
+    bool finished_told_ = false;
+    MonoTime finish_by_{};
+    struct DrainTimer : io::Timer {
+        explicit DrainTimer(Core& core)
+            : io::Timer([](io::Timer& timer) { static_cast<DrainTimer&>(timer).owner.drain_due(); }),
+              owner(core) {}
+        Core& owner;
+    } drain_timer_;
+};
+
+}  // namespace rc::server

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <array>
+
+#include "ringcast/base/result.h"
+#include "ringcast/metrics/metrics.h"
+
+namespace rc::server {
+
+/// One core's figures of users and messages; those of the engine stand with its parts. Written by the core,
+/// read by whichever core answers /metrics and /api/stats.
+struct CoreMetrics {
+    static constexpr std::size_t kCodes = static_cast<std::size_t>(Errc::system) + 1;
+
+    metrics::Counter clients_open, clients_in_handshake;         // gauges
+    metrics::Counter subscribers, subscriptions, topics, users;  // gauges
+    metrics::Counter fanouts_waiting, fanout_bytes_waiting;      // gauges
+    metrics::Counter frames_partial, frame_bytes_held;           // gauges
+    metrics::Counter messages_in, heartbeats, deliveries, replayed;
+    metrics::Counter published_stored, published_live, publish_refused;
+    std::array<metrics::Counter, kCodes> refused;      // client messages answered by an error
+    std::array<metrics::Counter, kCodes> closed_with;  // connections closed by an error
+};
+
+}  // namespace rc::server

@@ -1,0 +1,217 @@
+#include "reports.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "core.h"
+#include "ringcast/base/log.h"
+#include "ringcast/metrics/metrics.h"
+#include "ringcast/proto/encode.h"
+#include "ringcast/proto/text.h"
+
+namespace rc::server {
+namespace {
+
+struct Figure {
+    std::string_view name;  // without the prefix; also the key in /api/stats
+    std::string_view type;
+    std::string_view help;
+    uint64_t (*value)(const Core&);
+};
+
+// One table for /metrics and /api/stats.
+constexpr Figure kFigures[] = {
+    {"connections", "gauge", "Open WebSocket connections.",
+     [](const Core& c) { return c.metrics().clients_open.value(); }},
+    {"handshakes_pending", "gauge", "Connections before the end of their handshake, or closing.",
+     [](const Core& c) { return c.metrics().clients_in_handshake.value(); }},
+    {"subscribers", "gauge", "Connections that a broadcast reaches.",
+     [](const Core& c) { return c.metrics().subscribers.value(); }},
+    {"subscriptions", "gauge", "Pairs of connection and topic.",
+     [](const Core& c) { return c.metrics().subscriptions.value(); }},
+    {"topics", "gauge", "Topics with a subscriber on the core.",
+     [](const Core& c) { return c.metrics().topics.value(); }},
+    {"users", "gauge", "Users with a connection on the core.",
+     [](const Core& c) { return c.metrics().users.value(); }},
+    {"accepted_total", "counter", "Client sockets accepted.",
+     [](const Core& c) { return c.accept_metrics().accepted.value(); }},
+    {"accept_failures_total", "counter", "Accepts that the kernel refused.",
+     [](const Core& c) { return c.accept_metrics().failed.value(); }},
+    {"handshakes_total", "counter", "WebSocket handshakes completed.",
+     [](const Core& c) { return c.endpoint_metrics().handshakes.value(); }},
+    {"handshakes_refused_total", "counter",
+     "Requests on the client listener that did not become a WebSocket.",
+     [](const Core& c) { return c.endpoint_metrics().refused.value(); }},
+    {"protocol_failures_total", "counter", "Connections closed for a breach of RFC 6455.",
+     [](const Core& c) { return c.endpoint_metrics().protocol_failures.value(); }},
+    {"messages_received_total", "counter", "Messages from clients.",
+     [](const Core& c) { return c.metrics().messages_in.value(); }},
+    {"deliveries_total", "counter", "Messages queued to clients.",
+     [](const Core& c) { return c.metrics().deliveries.value(); }},
+    {"replayed_total", "counter", "Messages replayed from the log.",
+     [](const Core& c) { return c.metrics().replayed.value(); }},
+    {"heartbeats_total", "counter", "JSON pings sent.",
+     [](const Core& c) { return c.metrics().heartbeats.value(); }},
+    {"published_stored_total", "counter", "Publications given to the store.",
+     [](const Core& c) { return c.metrics().published_stored.value(); }},
+    {"published_live_total", "counter", "Publications that no log keeps.",
+     [](const Core& c) { return c.metrics().published_live.value(); }},
+    {"publish_refused_total", "counter", "Publications refused for their content.",
+     [](const Core& c) { return c.metrics().publish_refused.value(); }},
+    {"fanouts_waiting", "gauge", "Publications on their way to connections.",
+     [](const Core& c) { return c.metrics().fanouts_waiting.value(); }},
+    {"fanout_bytes_waiting", "gauge", "Bytes of those.",
+     [](const Core& c) { return c.metrics().fanout_bytes_waiting.value(); }},
+    {"frames_partial", "gauge", "Connections with an unfinished message.",
+     [](const Core& c) { return c.metrics().frames_partial.value(); }},
+    {"frame_bytes_held", "gauge", "Bytes held for unfinished messages.",
+     [](const Core& c) { return c.metrics().frame_bytes_held.value(); }},
+    {"bytes_received_total", "counter", "Bytes from sockets.",
+     [](const Core& c) { return c.stream_metrics().bytes_in.value(); }},
+    {"bytes_sent_total", "counter", "Bytes that sockets took.",
+     [](const Core& c) { return c.stream_metrics().bytes_out.value(); }},
+    {"sends_total", "counter", "Gathered sends.",
+     [](const Core& c) { return c.stream_metrics().sends.value(); }},
+    {"frames_sent_total", "counter", "Frames that sockets took whole.",
+     [](const Core& c) { return c.stream_metrics().frames_out.value(); }},
+    {"stale_completions_total", "counter", "Completions that came after their connection.",
+     [](const Core& c) { return c.stream_metrics().stale_completions.value(); }},
+    {"api_requests_total", "counter", "Requests on the API listener.",
+     [](const Core& c) { return c.http_metrics().requests.value(); }},
+    {"api_connections", "gauge", "Open connections of the API listener.",
+     [](const Core& c) { return c.http_metrics().connections.value(); }},
+    {"api_body_bytes", "gauge", "Bytes of API bodies held.",
+     [](const Core& c) { return c.http_metrics().body_bytes.value(); }},
+    {"ring_enters_total", "counter", "Calls of io_uring_enter.",
+     [](const Core& c) { return c.ring_gauges().enters.value(); }},
+    {"ring_completions_total", "counter", "Completions of the ring.",
+     [](const Core& c) { return c.ring_gauges().completions.value(); }},
+    {"ring_buffer_shortages_total", "counter", "Receives that found no free buffer.",
+     [](const Core& c) { return c.ring_gauges().buffer_shortages.value(); }},
+    {"ring_slots", "gauge", "Places in the ring's descriptor table.",
+     [](const Core& c) { return c.ring_gauges().direct_slots.value(); }},
+    {"ring_slots_used", "gauge", "Of those, taken.",
+     [](const Core& c) { return c.ring_gauges().slots_used.value(); }},
+    {"turns_total", "counter", "Turns of the core.", [](const Core& c) { return c.reactor().turns(); }},
+};
+
+uint64_t uptime_seconds(const Shared& shared, WallTime now) {
+    return static_cast<uint64_t>(std::max<int64_t>(0, (now - shared.started) / seconds(1)));
+}
+
+void by_code(metrics::Exposition& out, const Shared& shared, std::string_view name, std::string_view help,
+             const std::function<uint64_t(const Core&, std::size_t)>& value) {
+    out.family(name, "counter", help);
+    for (std::size_t code = 0; code < CoreMetrics::kCodes; ++code) {
+        for (const Core* core : shared.cores) {
+            if (uint64_t const n = value(*core, code); n > 0) {
+                out.sample(name,
+                           fmt::format("core=\"{}\",code=\"{}\"", core->reactor().id(),
+                                       errc_name(static_cast<Errc>(code))),
+                           n);
+            }
+        }
+    }
+}
+
+}  // namespace
+
+std::string metrics_text(const Shared& shared) {
+    metrics::Exposition out;
+    for (const auto& figure : kFigures) {
+        auto const name = fmt::format("ringcast_{}", figure.name);
+        out.family(name, figure.type, figure.help);
+        for (const Core* core : shared.cores) {
+            out.sample(name, fmt::format("core=\"{}\"", core->reactor().id()), figure.value(*core));
+        }
+    }
+    by_code(out, shared, "ringcast_messages_refused_total", "Client messages answered by an error.",
+            [](const Core& core, std::size_t code) { return core.metrics().refused[code].value(); });
+    by_code(out, shared, "ringcast_closed_total", "Connections closed by the server, by the error's code.",
+            [](const Core& core, std::size_t code) { return core.metrics().closed_with[code].value(); });
+    out.family("ringcast_api_responses_total", "counter", "Answers of the API listener by class of status.");
+    for (std::size_t status = 1; status < 6; ++status) {
+        for (const Core* core : shared.cores) {
+            out.sample("ringcast_api_responses_total",
+                       fmt::format("core=\"{}\",status=\"{}xx\"", core->reactor().id(), status),
+                       core->http_metrics().responses[status].value());
+        }
+    }
+    out.family("ringcast_turn_seconds", "histogram", "Time of a turn, without its wait.");
+    for (const Core* core : shared.cores) {
+        out.histogram("ringcast_turn_seconds", fmt::format("core=\"{}\"", core->reactor().id()),
+                      core->reactor().turn_times());
+    }
+    out.family("ringcast_log_lines_dropped_total", "counter",
+               "Log lines dropped because the log was behind.");
+    out.sample("ringcast_log_lines_dropped_total", "", log::dropped());
+    return out.take();
+}
+
+std::string stats_json(const Shared& shared, WallTime now) {
+    std::string totals, cores;
+    for (const auto& figure : kFigures) {
+        uint64_t sum = 0;
+        for (const Core* core : shared.cores)
+            sum += figure.value(*core);
+        fmt::format_to(std::back_inserter(totals), R"({}"{}":{})", totals.empty() ? "" : ",", figure.name,
+                       sum);
+    }
+    for (const Core* core : shared.cores) {
+        fmt::format_to(std::back_inserter(cores), R"({}{{"core":{})", cores.empty() ? "" : ",",
+                       core->reactor().id());
+        for (const auto& figure : kFigures) {
+            fmt::format_to(std::back_inserter(cores), R"(,"{}":{})", figure.name, figure.value(*core));
+        }
+        cores += '}';
+    }
+    return fmt::format(R"({{"uptimeSeconds":{},"workers":{},"totals":{{{}}},"cores":[{}]}})",
+                       uptime_seconds(shared, now), shared.workers, totals, cores);
+}
+
+std::string user_json(const UserId& user, const std::vector<GatherAnswer>& answers, uint32_t unread) {
+    std::vector<const ConnectionInfo*> connections;
+    for (const auto& answer : answers) {
+        for (const auto& connection : answer.connections)
+            connections.push_back(&connection);
+    }
+    std::sort(connections.begin(), connections.end(), [](auto* a, auto* b) { return a->opened < b->opened; });
+    std::string out = R"({"userId":)";
+    proto::append_json_string(out, user.text);
+    out += R"(,"connections":[)";
+    for (std::size_t i = 0; i < connections.size(); ++i) {
+        fmt::format_to(std::back_inserter(out), R"({}{{"since":"{}","address":)", i == 0 ? "" : ",",
+                       proto::rfc3339(connections[i]->since));
+        proto::append_json_string(out, connections[i]->address);
+        out += R"(,"topics":[)";
+        auto topics = connections[i]->topics;
+        std::sort(topics.begin(), topics.end());
+        for (std::size_t t = 0; t < topics.size(); ++t) {
+            if (t > 0) out += ',';
+            proto::append_json_string(out, topics[t]);
+        }
+        out += "]}";
+    }
+    fmt::format_to(std::back_inserter(out), R"(],"unreadCount":{}}})", unread);
+    return out;
+}
+
+std::string list_json(const store::ListAnswer& answer, std::string_view epoch) {
+    std::string out = R"({"notifications":[)";
+    for (std::size_t i = 0; i < answer.notifications.size(); ++i) {
+        auto const& record = answer.notifications[i];
+        fmt::format_to(std::back_inserter(out), R"({}{{"offset":"{}","type":)", i == 0 ? "" : ",",
+                       store::format_offset(epoch, record.offset));
+        proto::append_json_string(out, record.message->type);
+        out += R"(,"data":)";
+        out += proto::with_read(record.message->data, record.read);
+        out += '}';
+    }
+    fmt::format_to(std::back_inserter(out), R"(],"unreadCount":{},"next":)", answer.unread_count);
+    if (answer.next == 0) return out + "null}";
+    return out + fmt::format(R"("{}"}})", store::format_offset(epoch, answer.next));
+}
+
+}  // namespace rc::server

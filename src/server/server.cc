@@ -1,0 +1,146 @@
+#include "ringcast/server/server.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "api_key.h"
+#include "control.h"
+#include "core.h"
+#include "ringcast/base/log.h"
+#include "ringcast/store/memory_log.h"
+#include "store_host.h"
+
+namespace rc::server {
+namespace {
+
+struct Listeners {
+    std::vector<std::vector<int>> descriptors;  // of each worker
+    std::vector<Address> addresses;
+};
+
+// One listener a worker and address. The first one picks the port if 0 was asked for.
+Result<Listeners> listen(io::Network& network, const std::vector<ListenAddress>& wanted, uint32_t workers) {
+    Listeners out;
+    out.descriptors.resize(workers);
+    for (const auto& entry : wanted) {
+        if (entry.may_lack_family && !network.has_family(entry.address)) {
+            log::warning("{} is skipped: this host lacks the address family", entry.address.format());
+            continue;
+        }
+        if (auto free = network.check_free(entry.address); !free) return tl::unexpected(free.error());
+        Address address = entry.address;
+        for (uint32_t worker = 0; worker < workers; ++worker) {
+            auto listener = network.listen(address, {});
+            if (!listener) return tl::unexpected(listener.error());
+            address = listener->address;
+            out.descriptors[worker].push_back(listener->descriptor);
+        }
+        out.addresses.push_back(address);
+    }
+    if (out.addresses.empty()) return fail(Errc::system, "no address is left to listen on");
+    return out;
+}
+
+Result<void> make_data_dir(const std::string& path) {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) return {};
+    std::filesystem::create_directories(path, error);
+    if (error) return fail(Errc::settings, fmt::format("data_dir: {}: {}", path, error.message()));
+    ::chmod(path.c_str(), 0700);
+    return {};
+}
+
+std::string short_epoch(uint64_t random) {
+    constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
+    std::string out;
+    for (int i = 0; i < 8; ++i, random /= kDigits.size())
+        out += kDigits[random % kDigits.size()];
+    return out;
+}
+
+}  // namespace
+
+int exit_status(const Error& error) {
+    switch (error.code) {
+        case Errc::settings:
+        case Errc::address_in_use:
+        case Errc::system: return 2;
+        case Errc::ring_refused: return 78;
+        default: return 1;
+    }
+}
+
+Result<void> run(const Config& config, const RunOptions& options) {
+    auto clock = io::make_system_clock();
+    auto entropy = io::make_system_entropy();
+    auto network = io::make_system_network();
+
+    if (auto made = make_data_dir(config.data_dir); !made) return made;
+    auto key = load_api_key(config, *entropy);
+    if (!key) return tl::unexpected(key.error());
+
+    auto const cpus = reactor::usable_cpus();
+    uint32_t const workers = config.workers > 0
+                                 ? config.workers
+                                 : std::min(static_cast<uint32_t>(cpus.size()), limits::kWorkersMax);
+    auto const store_id = static_cast<reactor::CoreId>(workers);
+    auto const main_id = static_cast<reactor::CoreId>(workers + 1);
+
+    auto clients = listen(*network, config.listen, workers);
+    if (!clients) return tl::unexpected(clients.error());
+    auto api = listen(*network, config.api_listen, workers);
+    if (!api) return tl::unexpected(api.error());
+
+    Shared shared{.config = config,
+                  .api_key = *key,
+                  .epoch = short_epoch(entropy->next()),
+                  .hash_key = {entropy->next(), entropy->next()},
+                  .workers = workers,
+                  .started = clock->wall(),
+                  .store = store_id,
+                  .main = main_id,
+                  .entropy = *entropy,
+                  .cores = std::vector<Core*>(workers)};
+
+    reactor::Mesh mesh(workers + 2);
+    std::vector<reactor::CorePlan> plans;
+    for (uint32_t worker = 0; worker < workers; ++worker) {
+        plans.push_back({fmt::format("core-{}", worker),
+                         cpus[worker % cpus.size()],
+                         {},
+                         [&, worker](reactor::Reactor& reactor) {
+                             return std::make_unique<Core>(reactor, shared, clients->descriptors[worker],
+                                                           api->descriptors[worker]);
+                         }});
+    }
+    io::UringOptions const small{
+        .submissions = 64, .buffers = 8, .buffer_bytes = 4096, .direct_files_max = 1};
+    plans.push_back({"store", std::nullopt, small, [&](reactor::Reactor& reactor) {
+                         store::MemoryLog::Options log;
+                         log.epoch = shared.epoch;
+                         log.retention = config.inbox.retention;
+                         log.notifications_per_user = config.inbox.notifications_per_user;
+                         return std::make_unique<StoreHost>(
+                             reactor, workers, std::make_unique<store::MemoryLog>(std::move(log)));
+                     }});
+    plans.push_back({"ringcastd", std::nullopt, small, [&](reactor::Reactor& reactor) {
+                         return std::make_unique<ControlProgram>(reactor, workers, store_id, options.signals);
+                     }});
+
+    auto const ready = [&] {
+        std::string line = "ringcastd ready clients";
+        for (const auto& address : clients->addresses)
+            line += ' ' + address.format();
+        line += " api";
+        for (const auto& address : api->addresses)
+            line += ' ' + address.format();
+        options.ready(line);
+    };
+    return reactor::run_cores(mesh, *clock, plans, ready);
+}
+
+}  // namespace rc::server

@@ -1,0 +1,482 @@
+#include "session.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <set>
+
+#include "core.h"
+#include "ringcast/base/log.h"
+#include "ringcast/http/response.h"
+#include "ringcast/proto/encode.h"
+#include "ringcast/ws/frame.h"
+#include "ringcast/ws/handshake.h"
+
+namespace rc::server {
+namespace {
+
+std::string text_response(int status, std::string_view body, bool head_only = false) {
+    return http::make_response(status, "text/plain; charset=utf-8", body,
+                               {.keep_alive = false, .head_only = head_only});
+}
+
+FrameRef frame_of(std::string_view json) {
+    return FrameRef(ws::text_frame(json));
+}
+
+}  // namespace
+
+Session::Session(Core& core, ws::Endpoint& endpoint)
+    : core_(core), connection_(endpoint, *this), timer_(*this) {}
+Session::~Session() = default;
+
+bool Session::open(io::File file, const net::PeerAddress& peer) {
+    opened_ = core_.reactor().now();
+    return connection_.open(file, peer);
+}
+
+// --- the connection's life
+
+ws::RequestVerdict Session::on_request(const http::RequestHead& head) {
+    bool const is_head = head.method == http::Method::head;
+    if (head.path == "/healthz") {
+        if (head.method != http::Method::get && !is_head) {
+            return {false, http::make_response(405, "text/plain; charset=utf-8", "GET or HEAD\n",
+                                               {.keep_alive = false, .headers = {{"Allow", "GET, HEAD"}}})};
+        }
+        return {false, text_response(200, "ok", is_head)};
+    }
+    if (head.path != "/ws") return {false, text_response(404, "the WebSocket is at /ws\n", is_head)};
+    if (!ws::check_upgrade(head).upgrade()) return {};  // refused by the connection, in its words
+    if (!ws::request_origin_allowed(core_.config().allowed_origins, head)) {
+        return {false, text_response(403, "this origin is not allowed\n")};
+    }
+    if (core_.draining()) return {false, text_response(503, "the server is shutting down\n")};
+    return {};
+}
+
+void Session::on_open() {
+    auto const now = core_.reactor().now();
+    opened_ = last_active_ = now;
+    counted_ = true;
+    core_.metrics().clients_open.add();
+    // A random place in the interval, so that a million clients are not asked at once.
+    auto const interval = core_.config().ping_interval;
+    next_heartbeat_ =
+        now + Duration(1 + static_cast<int64_t>(core_.random() % static_cast<uint64_t>(interval.count())));
+    arm_timer();
+}
+
+void Session::arm_timer() {
+    auto const due = std::min(next_heartbeat_, last_active_ + core_.config().inactivity_timeout);
+    core_.reactor().timers().arm(timer_, due);
+}
+
+void Session::on_timer() {
+    if (!connection_.is_open()) return;
+    auto const now = core_.reactor().now();
+    messages_.shrink(now);
+    control_frames_.shrink(now);
+    if (now - last_active_ >= core_.config().inactivity_timeout) {
+        return close_with(Errc::inactivity_timeout, "no pong or other message came for too long");
+    }
+    if (now >= next_heartbeat_) {
+        auto const interval = core_.config().ping_interval;
+        do
+            next_heartbeat_ += interval;
+        while (next_heartbeat_ <= now);
+        core_.metrics().heartbeats.add();
+        send_limited(core_.heartbeat());
+        if (!connection_.is_open()) return;
+    }
+    arm_timer();
+}
+
+void Session::on_control_frame() {
+    if (control_frames_.admit(core_.reactor().now(), limits::kControlFramesPerSecond)) return;
+    close_with(Errc::rate_limit_exceeded, "more than 10 ping or pong frames in a second");
+}
+
+void Session::on_closing() {
+    timer_.disarm();
+    leave_hub();
+}
+
+void Session::on_closed() {
+    timer_.disarm();
+    leave_hub();
+    core_.remove(*this);  // destroys *this
+}
+
+void Session::leave_hub() {
+    replay_.reset();
+    if (!counted_) return;
+    counted_ = false;
+    core_.metrics().clients_open.subtract();
+    core_.shard().leave(slot());
+}
+
+void Session::close_with(Errc code, std::string_view message, ws::CloseCode close_code,
+                         const std::optional<proto::MessageId>& id) {
+    if (!connection_.is_open()) return;
+    core_.metrics().closed_with[static_cast<std::size_t>(code)].add();
+    send_text(proto::encode_error(code, message, id));
+    connection_.close(close_code, errc_name(code));
+}
+
+void Session::disconnect(std::string_view reason) {
+    if (!connection_.is_open()) return;
+    core_.metrics().closed_with[static_cast<std::size_t>(Errc::disconnected)].add();
+    send_text(proto::encode_error(Errc::disconnected, reason, std::nullopt));
+    connection_.close(ws::CloseCode::policy, reason);
+}
+
+ConnectionInfo Session::describe() const {
+    ConnectionInfo info;
+    info.core = core_.reactor().id();
+    info.handle = connection_.handle();
+    info.opened = opened_;
+    info.since = core_.reactor().wall() - (core_.reactor().now() - opened_);
+    info.address = connection_.peer().format();
+    info.topics = core_.shard().topics_of(slot());
+    return info;
+}
+
+// --- messages in
+
+void Session::on_message(ws::Opcode, std::string_view payload) {
+    auto const now = core_.reactor().now();
+    auto& metrics = core_.metrics();
+    metrics.messages_in.add();
+    if (!messages_.admit(now, core_.config().limits.messages_per_second)) {
+        return close_with(Errc::rate_limit_exceeded, fmt::format("more than {} messages in one second",
+                                                                 core_.config().limits.messages_per_second));
+    }
+    last_active_ = now;
+    auto decoded = core_.client_decoder().decode(payload);
+    if (!decoded)
+        return refuse(decoded.error().error.code, decoded.error().error.message, decoded.error().id);
+    auto const id = std::move(decoded->id);
+    uint8_t const refusals_before = refusals_in_a_row_;
+    std::visit([&](auto& body) { handle(body, id); }, decoded->body);
+    // Anything but an `unauthorized` begins the row anew.
+    if (refusals_in_a_row_ == refusals_before) refusals_in_a_row_ = 0;
+}
+
+void Session::send_text(std::string_view json) {
+    connection_.send(frame_of(json));
+}
+
+void Session::acknowledge(const std::optional<proto::MessageId>& id, std::string_view data) {
+    if (id) send_text(proto::encode_ack(id, data));
+}
+
+void Session::refuse(Errc code, std::string_view message, const std::optional<proto::MessageId>& id) {
+    core_.metrics().refused[static_cast<std::size_t>(code)].add();
+    send_text(proto::encode_error(code, message, id));
+    if (code != Errc::unauthorized) {
+        refusals_in_a_row_ = 0;
+    } else if (++refusals_in_a_row_ >= limits::kRefusalsInARowMax) {
+        connection_.close(ws::CloseCode::policy, errc_name(code));
+    }
+}
+
+// Judged in the contract's order: shape (the decoder's), token and user, topic names, limit. Nothing is
+// changed before all of it has passed.
+void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id) {
+    if (!subscribe.user && !subscribe.topics && !subscribe.token) {
+        return refuse(Errc::invalid_message, "subscribe.data needs a userId, topics or a token", id);
+    }
+    bool const has_user = !user_.text.empty() || subscribe.user.has_value();
+    if ((subscribe.since || subscribe.replay_unread) && !has_user) {
+        return refuse(Errc::invalid_message, "subscribe.data.since and replay need a userId", id);
+    }
+    if (subscribe.user && !user_.text.empty() && *subscribe.user != user_) {
+        return refuse(Errc::unauthorized, "this connection belongs to another user already", id);
+    }
+    auto& shard = core_.shard();
+    if (subscribe.topics) {
+        std::set<std::string_view> fresh;
+        for (const auto& topic : *subscribe.topics) {
+            if (!proto::is_topic_name(topic)) {
+                return refuse(Errc::subscription_failed,
+                              "a topic is 1 to 128 characters of A-Z a-z 0-9 . _ : -", id);
+            }
+            if (!shard.holds(slot(), topic)) fresh.insert(topic);
+        }
+        if (shard.topic_count(slot()) + fresh.size() > core_.config().limits.subscriptions) {
+            return close_with(
+                Errc::subscription_limit_exceeded,
+                fmt::format("more than {} topics on one connection", core_.config().limits.subscriptions),
+                ws::CloseCode::policy, id);
+        }
+    }
+    bool const resumes = subscribe.since || subscribe.replay_unread;
+    if ((resumes || subscribe.offsets) && has_user && !core_.store().has_place()) {
+        return refuse(Errc::internal_error, "the store is busy; try again", id);
+    }
+
+    if (subscribe.user) {
+        bool const is_new = user_.text.empty();
+        if (is_new) {
+            user_ = *subscribe.user;
+            shard.set_user(slot(), user_);
+        }
+        receiving_ = true;
+        shard.set_receiving(slot(), true);
+        if (is_new) core_.user_joined(user_);
+        if (!connection_.is_open()) return;  // it was one connection too many
+    }
+    if (subscribe.topics) {
+        for (const auto& topic : *subscribe.topics)
+            shard.subscribe(slot(), topic);
+    }
+    if (subscribe.sync) wants_sync_ = true;
+    if (resumes || subscribe.offsets) wants_offsets_ = true;
+
+    if (resumes) {
+        start_replay(subscribe, id);
+    } else if (subscribe.offsets && has_user) {
+        ask_for_offset(id);
+    } else if (subscribe.offsets) {
+        send_resume_ack(id, 0, false, 0);
+    } else {
+        acknowledge(id, "{}");
+    }
+}
+
+void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto::MessageId>& id) {
+    if (unsubscribe.user && *unsubscribe.user != user_) {
+        return refuse(Errc::unauthorized, "this connection does not belong to that user", id);
+    }
+    auto& shard = core_.shard();
+    if (unsubscribe.topics) {
+        for (const auto& topic : *unsubscribe.topics)
+            shard.unsubscribe(slot(), topic);
+    } else {
+        shard.drop_topics(slot());
+        receiving_ = false;
+        replay_.reset();
+        if (!user_.text.empty()) shard.set_receiving(slot(), false);
+    }
+    acknowledge(id, "{}");
+}
+
+void Session::handle(proto::MarkRead& mark_read, const std::optional<proto::MessageId>& id) {
+    if (user_.text.empty())
+        return refuse(Errc::unauthorized, "mark_read needs a subscribe with a userId first", id);
+    auto& store = core_.store();
+    if (!store.has_place()) return refuse(Errc::internal_error, "the store is busy; try again", id);
+    auto const token = store.submit(
+        store::MarkRead{{}, user_, std::move(mark_read.notification_id)},
+        [&core = core_, handle = handle(), id](store::Answer&& answer) {
+            auto const& marked = std::get<store::MarkReadAnswer>(answer);
+            core.forget_own_mark(marked.ticket.token);
+            Session* self = core.find(handle);
+            if (!self || !self->is_open()) return;
+            if (!marked.found) {
+                return self->refuse(Errc::invalid_message,
+                                    "mark_read.data.notificationId is not a notification of this user", id);
+            }
+            self->acknowledge(id, fmt::format(R"({{"unreadCount":{}}})", marked.unread_count));
+        });
+    core_.note_own_mark(token, handle());
+}
+
+// --- messages out
+
+void Session::send_limited(const FrameRef& frame) {
+    auto const& limits = core_.config().limits;
+    bool const over = connection_.unsent_bytes() + frame.size() > limits.send_queue_bytes ||
+                      connection_.unsent_frames() + 1 > limits.send_queue_messages;
+    // A burst alone is no slowness: the socket must have left a send waiting.
+    if (over && connection_.stalled()) {
+        connection_.drop_unsent();
+        return close_with(Errc::slow_consumer, "messages came faster than they were read",
+                          ws::CloseCode::try_again_later);
+    }
+    core_.metrics().deliveries.add();
+    connection_.send(frame);
+}
+
+void Session::deliver(const FrameRef& frame) {
+    if (!connection_.is_open()) return;
+    if (!replay_) return send_limited(frame);
+    auto const& limits = core_.config().limits;
+    if (replay_->held.size() >= limits.send_queue_messages ||
+        replay_->held_bytes + frame.size() > limits.send_queue_bytes) {
+        // More than may wait: no longer behind the replay, but nothing is lost.
+        auto held = std::move(replay_->held);
+        replay_->held.clear();
+        replay_->held_bytes = 0;
+        for (const auto& waiting : held) {
+            if (connection_.is_open()) send_limited(waiting);
+        }
+        if (connection_.is_open()) send_limited(frame);
+        return;
+    }
+    replay_->held_bytes += frame.size();
+    replay_->held.push_back(frame);
+}
+
+void Session::deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset) {
+    if (!connection_.is_open()) return;
+    if (replay_) {
+        replay_->dropped_max = std::max(replay_->dropped_max, offset);
+        return;
+    }
+    send_limited(wants_offsets_ ? core_.with_offset(*publication.message, offset) : plain);
+}
+
+void Session::deliver_read_mark(const store::ReadMark& mark) {
+    if (!wants_sync_ || !receiving_ || !connection_.is_open()) return;
+    if (mark.origin.core == core_.reactor().id() && core_.is_own_mark(mark.origin.token, handle())) return;
+    if (replay_) {
+        replay_->dropped_max = std::max(replay_->dropped_max, mark.offset);
+        return;
+    }
+    auto const offset = wants_offsets_ ? offset_text(mark.offset) : std::string();
+    send_limited(frame_of(
+        mark.all ? proto::encode_all_read(offset)
+                 : proto::encode_notification_read(mark.notification_id, mark.unread_count, offset)));
+}
+
+// --- resume
+
+std::string Session::offset_text(uint64_t offset) const {
+    return store::format_offset(core_.epoch(), offset);
+}
+
+void Session::send_resume_ack(const std::optional<proto::MessageId>& id, uint64_t offset, bool gap,
+                              uint32_t unread) {
+    send_text(proto::encode_ack(id, fmt::format(R"({{"offset":"{}","gap":{},"unreadCount":{}}})",
+                                                offset_text(offset), gap ? "true" : "false", unread)));
+}
+
+// Nothing is read for it: live messages go on, each with its offset.
+void Session::ask_for_offset(const std::optional<proto::MessageId>& id) {
+    store::Read read{.user = user_,
+                     .mode = store::Read::Mode::unread,
+                     .after = UINT64_MAX,
+                     .records_max = 1,
+                     .bytes_max = 1};
+    core_.store().submit(std::move(read), [&core = core_, handle = handle(), id](store::Answer&& answer) {
+        Session* self = core.find(handle);
+        if (!self || !self->is_open()) return;
+        auto const& now = std::get<store::ReadAnswer>(answer);
+        self->send_resume_ack(id, now.cut, false, now.unread_count);
+    });
+}
+
+void Session::start_replay(const proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id) {
+    auto replay = std::make_unique<Replay>();
+    replay->serial = ++replay_serial_;
+    replay->id = id;
+    if (replay_) {
+        // A second resume replaces the first: what that one held back still has to arrive.
+        replay->held = std::move(replay_->held);
+        replay->held_bytes = replay_->held_bytes;
+        if (!replay_->acked) send_resume_ack(replay_->id, 0, true, 0);
+    }
+    if (subscribe.replay_unread) {
+        replay->mode = store::Read::Mode::unread;
+        replay->unread_phase = true;
+    } else if (*subscribe.since == "0") {
+        replay->mode = store::Read::Mode::everything;
+    } else {
+        auto const text = std::string_view(*subscribe.since);
+        auto const dash = text.rfind('-');
+        std::from_chars(text.data() + dash + 1, text.data() + text.size(), replay->after);
+        // Another epoch: everything kept, and the client is told that there may be a gap.
+        if (text.substr(0, dash) != core_.epoch()) replay->after = UINT64_MAX;
+    }
+    replay_ = std::move(replay);
+    read_chunk();
+}
+
+void Session::read_chunk() {
+    auto& replay = *replay_;
+    replay.asking = true;
+    if (!core_.store().has_place()) {
+        core_.retry_later(handle());
+        return;
+    }
+    store::Read read{.user = user_,
+                     .mode = replay.mode,
+                     .after = replay.after,
+                     .upto = replay.upto,
+                     .with_marks = wants_sync_ && !replay.unread_phase,
+                     .records_max = limits::kReplayRecordsPerChunk,
+                     .bytes_max = limits::kReplayBytesPerChunk};
+    core_.store().submit(
+        std::move(read), [&core = core_, handle = handle(), serial = replay.serial](store::Answer&& answer) {
+            Session* self = core.find(handle);
+            if (!self || !self->is_open() || !self->replay_ || self->replay_->serial != serial) return;
+            self->on_chunk(std::move(std::get<store::ReadAnswer>(answer)));
+        });
+}
+
+void Session::on_chunk(store::ReadAnswer&& answer) {
+    auto& replay = *replay_;
+    replay.asking = false;
+    if (!replay.acked) {
+        replay.acked = true;
+        send_resume_ack(replay.id, answer.cut, answer.gap, answer.unread_count);
+    }
+    replay.upto = answer.cut;
+    for (const auto& record : answer.records) {
+        if (!connection_.is_open()) return;
+        send_record(record);
+    }
+    replay.after = answer.position;
+    replay.chunks_done = !answer.more;
+    // Paced by the socket: the next chunk when this one has gone.
+    if (connection_.unsent_frames() == 0) after_chunk();
+}
+
+void Session::on_drained() {
+    if (replay_ && replay_->acked && !replay_->asking) after_chunk();
+}
+
+void Session::after_chunk() {
+    auto& replay = *replay_;
+    if (!replay.chunks_done) return read_chunk();
+    if (replay.dropped_max > replay.upto) {
+        // Live messages came that this snapshot does not hold: from its cut on.
+        replay.mode = store::Read::Mode::since;
+        replay.after = replay.upto;
+        replay.upto = 0;
+        replay.unread_phase = false;
+        replay.chunks_done = false;
+        return read_chunk();
+    }
+    go_live();
+}
+
+void Session::go_live() {
+    auto const done = std::move(replay_);
+    for (const auto& frame : done->held) {
+        if (!connection_.is_open()) return;
+        core_.metrics().deliveries.add();
+        connection_.send(frame);
+    }
+}
+
+void Session::send_record(const store::Record& record) {
+    auto const offset = offset_text(record.offset);
+    if (record.kind == store::Record::Kind::read_mark) {
+        return send_text(record.all ? proto::encode_all_read(offset)
+                                    : proto::encode_notification_read(record.notification_id,
+                                                                      record.unread_count, offset));
+    }
+    auto const& message = *record.message;
+    if (!message.topic.empty() && !core_.shard().holds(slot(), message.topic)) return;
+    core_.metrics().replayed.add();
+    if (record.kind == store::Record::Kind::notification) {
+        send_text(proto::encode_message(message.type, proto::with_read(message.data, record.read), offset));
+    } else {
+        send_text(proto::encode_message(message.type, message.data, offset));
+    }
+}
+
+}  // namespace rc::server

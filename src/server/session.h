@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mail.h"
+#include "rate_window.h"
+#include "ringcast/hub/shard.h"
+#include "ringcast/proto/client_message.h"
+#include "ringcast/store/log.h"
+#include "ringcast/ws/connection.h"
+
+namespace rc::server {
+
+class Core;
+
+/// One client: who it is, what it may do and what it gets, by the user's protocol (contract.md 3).
+/// It lives as long as its connection. Core: own core only.
+class Session final : private ws::ConnectionHandler {
+  public:
+    Session(Core& core, ws::Endpoint& endpoint);
+    ~Session();
+
+    /// False when the core has no slot: the caller closes the file and drops the session.
+    [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer);
+
+    /// A frame that is not of a user's log. During a replay it waits behind it.
+    void deliver(const FrameRef& frame);
+    /// A message of the user's log.
+    void deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset);
+    void deliver_read_mark(const store::ReadMark& mark);
+
+    /// Sends the error's text, then the close frame with the error's code as its reason.
+    void close_with(Errc code, std::string_view message, ws::CloseCode close_code = ws::CloseCode::policy,
+                    const std::optional<proto::MessageId>& id = std::nullopt);
+    /// The backend's wish: its reason is the message and the close reason.
+    void disconnect(std::string_view reason);
+    void abort() { connection_.abort(); }
+    /// The store has places again, perhaps: see Core::retry_later.
+    void retry_replay() {
+        if (replay_ && connection_.is_open()) read_chunk();
+    }
+
+    [[nodiscard]] bool is_open() const { return connection_.is_open(); }
+    [[nodiscard]] bool in_handshake() const { return connection_.in_handshake(); }
+    [[nodiscard]] bool in_replay() const { return replay_ != nullptr; }
+    [[nodiscard]] MonoTime opened() const { return opened_; }
+    [[nodiscard]] net::StreamHandle handle() const { return connection_.handle(); }
+    [[nodiscard]] hub::SubscriberSlot slot() const { return hub::SubscriberSlot(connection_.handle().slot); }
+    [[nodiscard]] ConnectionInfo describe() const;
+
+  private:
+    // A resume under way: see design.md 4. Until it has caught up, the user's live messages are dropped and
+    // read from the log instead.
+    struct Replay {
+        uint32_t serial = 0;  // answers to an earlier one are ignored
+        store::Read::Mode mode = store::Read::Mode::since;
+        uint64_t after = 0;
+        uint64_t upto = 0;         // 0: not known yet
+        uint64_t dropped_max = 0;  // newest live offset that was dropped meanwhile
+        bool acked = false;
+        bool unread_phase = false;
+        bool chunks_done = false;  // up to `upto`; what is next is decided when the socket has drained
+        bool asking = false;       // an answer of the store is awaited
+        std::optional<proto::MessageId> id;
+        std::vector<FrameRef> held;  // messages that no log keeps, newer than the replay
+        uint64_t held_bytes = 0;
+    };
+
+    ws::RequestVerdict on_request(const http::RequestHead& head) override;
+    void on_open() override;
+    void on_message(ws::Opcode opcode, std::string_view payload) override;
+    void on_control_frame() override;
+    void on_drained() override;
+    void on_closing() override;
+    void on_closed() override;
+
+    void on_timer();
+    void arm_timer();
+
+    void handle(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id);
+    void handle(proto::Unsubscribe& unsubscribe, const std::optional<proto::MessageId>& id);
+    void handle(proto::MarkRead& mark_read, const std::optional<proto::MessageId>& id);
+    void handle(proto::Pong&, const std::optional<proto::MessageId>&) {}
+
+    void acknowledge(const std::optional<proto::MessageId>& id, std::string_view data);
+    void refuse(Errc code, std::string_view message, const std::optional<proto::MessageId>& id);
+    void send_text(std::string_view json);
+    /// Queues it, or ends the connection when its queue is over the limit and the socket takes nothing.
+    void send_limited(const FrameRef& frame);
+
+    void start_replay(const proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id);
+    void ask_for_offset(const std::optional<proto::MessageId>& id);
+    void read_chunk();
+    void on_chunk(store::ReadAnswer&& answer);
+    void after_chunk();
+    void go_live();
+    void send_record(const store::Record& record);
+    void send_resume_ack(const std::optional<proto::MessageId>& id, uint64_t offset, bool gap,
+                         uint32_t unread);
+    [[nodiscard]] std::string offset_text(uint64_t offset) const;
+    void leave_hub();
+
+    Core& core_;
+    ws::Connection connection_;
+    UserId user_;  // empty text: none
+    RateWindow messages_, control_frames_;
+    MonoTime opened_{}, last_active_{}, next_heartbeat_{};
+    std::unique_ptr<Replay> replay_;
+    uint32_t replay_serial_ = 0;
+    uint8_t refusals_in_a_row_ = 0;
+    bool counted_ = false;  // among the core's open clients
+    bool wants_offsets_ = false;
+    bool wants_sync_ = false;
+    bool receiving_ = false;
+    struct Timer : io::Timer {
+        explicit Timer(Session& session)
+            : io::Timer([](io::Timer& timer) { static_cast<Timer&>(timer).owner.on_timer(); }),
+              owner(session) {}
+        Session& owner;
+    } timer_;
+};
+
+}  // namespace rc::server

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+
+#include "mail.h"
+
+namespace rc::server {
+
+/// A core's way to the store: requests out, answers to continuations. Core: own core only.
+class StoreClient final : public reactor::MailSink {
+  public:
+    using Continuation = std::function<void(store::Answer&&)>;
+
+    /// @param store  the store's place in the mesh
+    StoreClient(reactor::Reactor& reactor, reactor::CoreId store);
+
+    /// False when the store has more to do than it takes now: the caller answers "unavailable" at once.
+    [[nodiscard]] bool has_place() { return reactor_.has_place(store_); }
+    /// A place must be there. The ticket is filled in here; the continuation runs on a later turn, after the
+    /// publications that the store posted before its answer.
+    /// @return the ticket's token, by which the store names this request in what it posts meanwhile
+    template <class Request>
+    uint64_t submit(Request request, Continuation continuation) {
+        uint64_t const token = pending_.add(std::move(continuation));
+        request.ticket = {reactor_.id(), token};
+        reactor_.request(store_, Parcel<store::Request>::mail(MailKind::store_request, std::move(request)));
+        return token;
+    }
+    void settle(store::Settle settle);
+
+    /// Runs the continuations of what has been answered.
+    void deliver_answers();
+    [[nodiscard]] bool idle() const { return pending_.count() == 0 && unsettled_.empty(); }
+
+    void on_mail(const reactor::Mail& mail) override;
+    /// Settles that found no place; returns whether any are left.
+    bool retry();
+
+  private:
+    reactor::Reactor& reactor_;
+    reactor::CoreId store_;
+    Pending<Continuation> pending_;
+    std::deque<store::Answer> answers_;
+    std::deque<store::Settle> unsettled_;
+};
+
+}  // namespace rc::server

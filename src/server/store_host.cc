@@ -1,0 +1,99 @@
+#include "store_host.h"
+
+namespace rc::server {
+namespace {
+constexpr std::size_t kOutcomesWaitingMax = 1024;  // then no further request is taken
+constexpr Duration kHousekeepingEvery = seconds(10);
+}  // namespace
+
+StoreHost::StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log)
+    : reactor_(reactor), workers_(workers), log_(std::move(log)), housekeeping_(*this) {
+    for (auto kind : {MailKind::store_request, MailKind::store_settle, MailKind::control}) {
+        reactor.bind_mail(static_cast<uint8_t>(kind), *this);
+    }
+    reactor.add_work(*this);
+}
+
+StoreHost::~StoreHost() = default;
+
+bool StoreHost::ready_for(const reactor::Mail& mail) {
+    return mail.kind != static_cast<uint8_t>(MailKind::store_request) ||
+           (refused_.empty() && outcomes_.size() < kOutcomesWaitingMax);
+}
+
+void StoreHost::on_mail(const reactor::Mail& mail) {
+    switch (static_cast<MailKind>(mail.kind)) {
+        case MailKind::store_request: {
+            auto [request, token] = Parcel<store::Request>::open(mail);
+            if (!log_->submit(std::move(*request))) refused_.push_back(std::move(*request));
+            break;
+        }
+        case MailKind::store_settle: {
+            auto [settle, token] = Parcel<store::Settle>::open(mail);
+            RC_ASSERT(log_->submit(std::move(*settle)));
+            break;
+        }
+        case MailKind::control: stopped_ = mail.as<Control>() == Control::stop; break;
+        default: RC_ASSERT(false);
+    }
+}
+
+bool StoreHost::run_slice() {
+    while (!answers_.empty()) {
+        auto const core = static_cast<reactor::CoreId>(store::ticket_of(answers_.front()).core);
+        reactor_.answer(core,
+                        Parcel<store::Answer>::mail(MailKind::store_answer, std::move(answers_.front())));
+        answers_.pop_front();
+    }
+    while (!refused_.empty() && log_->submit(std::move(refused_.front())))
+        refused_.pop_front();
+    bool more = false;
+    if (outcomes_.size() < kOutcomesWaitingMax) more = log_->step(reactor_.wall(), *this);
+    if (housekeeping_.due) {
+        housekeeping_.due = false;
+        reactor_.timers().arm(housekeeping_, reactor_.now() + kHousekeepingEvery);
+    }
+    bool const waiting = post_outcomes();
+    return more || waiting || !answers_.empty() || !refused_.empty();
+}
+
+// In the order in which things happened; what finds no place holds up all that is behind it.
+bool StoreHost::post_outcomes() {
+    auto has_places = [this] {
+        for (uint32_t core = 0; core < workers_; ++core) {
+            if (!reactor_.has_place(static_cast<reactor::CoreId>(core))) return false;
+        }
+        return true;
+    };
+    auto post = [this](MailKind kind, const auto& content) {
+        uint64_t const stamp = reactor_.mesh().next_stamp();
+        for (uint32_t core = 0; core < workers_; ++core) {
+            auto mail = Parcel<std::decay_t<decltype(content)>>::mail(kind, content);
+            mail.stamp = stamp;
+            reactor_.send(static_cast<reactor::CoreId>(core), mail);
+        }
+    };
+    for (; !outcomes_.empty(); outcomes_.pop_front()) {
+        auto& content = outcomes_.front().content;
+        if (auto* answer = std::get_if<store::Answer>(&content)) {
+            answers_.push_back(std::move(*answer));
+            continue;
+        }
+        if (!has_places()) return true;
+        if (auto* publication = std::get_if<Publication>(&content)) post(MailKind::publication, *publication);
+        if (auto* mark = std::get_if<ReadMark>(&content)) post(MailKind::read_mark, *mark);
+    }
+    return false;
+}
+
+void StoreHost::publication(std::shared_ptr<const store::Publication> publication) {
+    outcomes_.push_back({std::move(publication)});
+}
+void StoreHost::read_mark(std::shared_ptr<const store::ReadMark> mark) {
+    outcomes_.push_back({std::move(mark)});
+}
+void StoreHost::answer(store::Answer answer) {
+    outcomes_.push_back({std::move(answer)});
+}
+
+}  // namespace rc::server

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <variant>
+
+#include "mail.h"
+#include "ringcast/reactor/core_group.h"
+
+namespace rc::server {
+
+/// The store's thread: takes the cores' requests, steps the log, and posts what comes of it. Publications
+/// reach every mailbox before the answer leaves. Core: the store's.
+class StoreHost final : public reactor::CoreProgram,
+                        private reactor::MailSink,
+                        private reactor::Work,
+                        private store::Outcomes {
+  public:
+    /// @param workers  cores 0 to workers-1 get the publications
+    StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log);
+    ~StoreHost() override;
+
+    bool ended() override { return stopped_ && outcomes_.empty(); }
+
+  private:
+    using Publication = std::shared_ptr<const store::Publication>;
+    using ReadMark = std::shared_ptr<const store::ReadMark>;
+    struct Outcome {
+        std::variant<Publication, ReadMark, store::Answer> content;
+    };
+
+    void on_mail(const reactor::Mail& mail) override;
+    bool ready_for(const reactor::Mail& mail) override;
+    bool run_slice() override;
+
+    void publication(std::shared_ptr<const store::Publication> publication) override;
+    void read_mark(std::shared_ptr<const store::ReadMark> mark) override;
+    void answer(store::Answer answer) override;
+
+    bool post_outcomes();
+
+    reactor::Reactor& reactor_;
+    uint32_t workers_;
+    std::unique_ptr<store::Log> log_;
+    std::deque<store::Request> refused_;  // by a full queue of the log; goes first next time
+    std::deque<Outcome> outcomes_;        // that wait for places in the mailboxes, oldest first
+    std::deque<store::Answer> answers_;   // whose publications were posted this turn: they leave on the next
+    bool stopped_ = false;
+    struct Housekeeping : io::Timer {
+        explicit Housekeeping(StoreHost& host)
+            : io::Timer([](io::Timer& timer) { static_cast<Housekeeping&>(timer).due = true; }),
+              owner(host) {}
+        StoreHost& owner;
+        bool due = true;
+    } housekeeping_;
+};
+
+}  // namespace rc::server
