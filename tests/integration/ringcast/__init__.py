@@ -3,9 +3,11 @@ from .api import Api, RawHttp, Response
 from .client import Closed, HandshakeRefused, WsClient
 from .frames import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, close_payload, encode_frame)
 from .server import EchoServer, Server, build_dir, build_has_sanitizer, unique
+from .waiting import eventually, together, until
 
 __all__ = [
     "Api", "RawHttp", "Response", "Closed", "HandshakeRefused", "WsClient", "BINARY", "CLOSE", "CONTINUATION",
     "PING", "PONG", "TEXT", "Frame", "close_payload", "encode_frame", "EchoServer", "Server", "build_dir",
     "build_has_sanitizer", "unique",
+    "eventually", "together", "until",
 ]

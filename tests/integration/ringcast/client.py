@@ -255,8 +255,7 @@ class WsClient:
         """One message that changes nothing and its ack, which must come next."""
         id = f"round-trip-{next(self._ids)}"
         self.send_json({"type": "unsubscribe", "id": id, "data": {"topics": []}})
-        message = self.next_message()
-        assert message == {"type": "ack", "id": id, "data": {}}, message
+        self.expect_ack(id)
 
     # --- what clients of the protocol do ---
 
