@@ -202,13 +202,12 @@ void Connection::end() {
     ahead_ = {};
     deadline_.disarm();
     stream_.finish();
-    if (stream_.unsent_bytes() == 0) return on_all_sent();
     stream_.resume_receive();
+    if (stream_.unsent_bytes() == 0) on_all_sent();
 }
 
 void Connection::on_all_sent() {
     if (stream_.end_seen()) return close_now();
-    stream_.resume_receive();
     arm(deadline_, server_.limits_.linger_timeout);
 }
 
@@ -379,7 +378,6 @@ void Connection::await_request() {
     minor_version_ = 1;
     if (stream_.unsent_bytes() > kUnsentBytesMax) {
         clogged_ = true;
-        stream_.pause_receive();
         return;  // the reader has send_timeout
     }
     arm(deadline_, server_.limits_.idle_timeout);
