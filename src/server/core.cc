@@ -81,15 +81,15 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
       fanouts_(shard_),
       store_(reactor, shared.store),
       sequencer_(reactor, shared.workers),
+      user_limit_(*this, shared.config.limits.connections_per_user, shared.workers),
       api_(*this),
       http_(reactor, streams_, http_limits(shared.config, shared.workers), api_),
       client_acceptor_(reactor, kClientAcceptTable, true, *this),
       api_acceptor_(reactor, kApiAcceptTable, false, http_),
       heartbeat_(ws::text_frame(proto::kHeartbeat)),
       drain_timer_(*this) {
-    for (auto kind :
-         {MailKind::publication, MailKind::read_mark, MailKind::live_publication, MailKind::gather_request,
-          MailKind::gather_answer, MailKind::user_count, MailKind::close_connection, MailKind::control}) {
+    for (auto kind : {MailKind::publication, MailKind::read_mark, MailKind::live_publication,
+                      MailKind::gather_request, MailKind::gather_answer, MailKind::control}) {
         reactor.bind_mail(static_cast<uint8_t>(kind), *this);
     }
     reactor.add_work(sequencer_);
@@ -203,16 +203,6 @@ void Core::on_mail(const reactor::Mail& mail) {
             }
             break;
         }
-        case MailKind::user_count: {
-            auto [user, token] = Parcel<UserId>::open(mail);
-            check_user_count(*user);
-            break;
-        }
-        case MailKind::close_connection: {
-            auto const order = mail.as<CloseConnection>();
-            close_one(order.handle, order.code);
-            break;
-        }
         case MailKind::control:
             switch (mail.as<Control>()) {
                 case Control::drain: begin_drain(); break;
@@ -301,50 +291,6 @@ GatherAnswer Core::answer_gather(const GatherRequest& request) {
     return answer;
 }
 
-// --- connections_per_user
-// A user with more than the limit has more than limit / workers of them on at least one core. Only that core
-// asks, by way of the user's home core, which counts on all cores and names the oldest.
-
-void Core::user_joined(const UserId& user) {
-    uint32_t const limit = config().limits.connections_per_user;
-    if (limit == 0 || shard_.connections_of(user) <= limit / shared_.workers) return;
-    if (shared_.workers > 1) {
-        counts_to_report_.push_back(user);
-        return;
-    }
-    GatherRequest const everything{GatherRequest::What::connections, user, {}};
-    std::vector<GatherAnswer> answers;
-    answers.push_back(answer_gather(everything));
-    close_oldest(std::move(answers));
-}
-
-void Core::check_user_count(const UserId& user) {
-    GatherRequest const request{GatherRequest::What::connections, user, {}};
-    if (!gather(request, [this](std::vector<GatherAnswer>&& answers) { close_oldest(std::move(answers)); })) {
-        counts_to_report_.push_back(user);
-    }
-}
-
-void Core::close_oldest(std::vector<GatherAnswer>&& answers) {
-    std::vector<ConnectionInfo> all;
-    for (auto& answer : answers) {
-        for (auto& connection : answer.connections)
-            all.push_back(std::move(connection));
-    }
-    uint32_t const limit = config().limits.connections_per_user;
-    if (all.size() <= limit) return;
-    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.opened < b.opened; });
-    for (std::size_t i = 0; i < all.size() - limit; ++i) {
-        if (all[i].core == reactor_.id()) {
-            close_one(all[i].handle, Errc::connection_limit_exceeded);
-        } else if (reactor_.has_place(all[i].core)) {
-            reactor_.send(all[i].core, reactor::Mail::make(
-                                           static_cast<uint8_t>(MailKind::close_connection),
-                                           CloseConnection{all[i].handle, Errc::connection_limit_exceeded}));
-        }
-    }
-}
-
 void Core::close_one(net::StreamHandle handle, Errc code) {
     if (Session* session = find(handle)) {
         session->close_with(code, "this user has too many connections; the oldest is closed");
@@ -359,19 +305,14 @@ bool Core::run_slice() {
     // An answer of the store must not overtake the publications that it posted before.
     if (!more) store_.deliver_answers();
     more |= store_.retry();
-    while (!counts_to_report_.empty()) {
-        auto const home = sequencer_.home_of_user(counts_to_report_.front());
-        if (!reactor_.has_place(home)) break;
-        reactor_.send(home, Parcel<UserId>::mail(MailKind::user_count, std::move(counts_to_report_.front())));
-        counts_to_report_.pop_front();
-    }
+    more |= user_limit_.retry();
     auto waiting = std::move(replays_waiting_);
     replays_waiting_.clear();
     for (auto handle : waiting) {
         if (Session* session = find(handle)) session->retry_replay();
     }
     update_gauges();
-    return more || !counts_to_report_.empty() || !replays_waiting_.empty();
+    return more || !replays_waiting_.empty();
 }
 
 void Core::update_gauges() {
@@ -460,7 +401,7 @@ void Core::finish_step() {
     }
     bool const quiet = streams_.open_streams() == 0 && client_acceptor_.quiet() && api_acceptor_.quiet() &&
                        http_.connections() == 0 && store_.idle() && sequencer_.idle() && api_.idle() &&
-                       gatherings_.empty() && counts_to_report_.empty();
+                       gatherings_.empty() && user_limit_.idle();
     if (quiet && !finished_told_) finished_told_ = report(Control::finish);
 }
 

@@ -19,6 +19,7 @@
 #include "ringcast/server/config.h"
 #include "session.h"
 #include "store_client.h"
+#include "user_limit.h"
 
 namespace rc::server {
 
@@ -71,8 +72,9 @@ class Core final : public reactor::CoreProgram,
     [[nodiscard]] Session* find(net::StreamHandle handle);
     /// The session's connection has closed: destroys it.
     void remove(Session& session);
-    /// A connection of this core now belongs to the user: looks at connections_per_user.
-    void user_joined(const UserId& user);
+    [[nodiscard]] UserLimit& user_limit() { return user_limit_; }
+    /// Of connections_per_user: this one is too many.
+    void close_one(net::StreamHandle handle, Errc code);
     /// The session waits for a place to read its replay on.
     void retry_later(net::StreamHandle handle) { replays_waiting_.push_back(handle); }
 
@@ -83,6 +85,8 @@ class Core final : public reactor::CoreProgram,
     /// Asks every core; the continuation gets all answers on a later turn. False when a mailbox has no place.
     using Gathered = std::function<void(std::vector<GatherAnswer>&&)>;
     bool gather(const GatherRequest& request, Gathered then);
+    /// What this core has to say to it.
+    [[nodiscard]] GatherAnswer answer_gather(const GatherRequest& request);
 
     // Read by other cores.
     [[nodiscard]] const CoreMetrics& metrics() const { return metrics_; }
@@ -108,10 +112,6 @@ class Core final : public reactor::CoreProgram,
     void take_publication(std::shared_ptr<const store::Publication> publication);
     void take_live(const LivePublication& publication);
     void take_read_mark(const store::ReadMark& mark);
-    [[nodiscard]] GatherAnswer answer_gather(const GatherRequest& request);
-    void check_user_count(const UserId& user);
-    void close_oldest(std::vector<GatherAnswer>&& answers);
-    void close_one(net::StreamHandle handle, Errc code);
     void pace_accepts();
     void begin_drain();
     void drain_due();
@@ -137,6 +137,7 @@ class Core final : public reactor::CoreProgram,
     hub::Fanouts fanouts_;
     StoreClient store_;
     LiveSequencer sequencer_;
+    UserLimit user_limit_;
     proto::ClientDecoder client_decoder_;
     Api api_;
     http::Server http_;
@@ -152,7 +153,6 @@ class Core final : public reactor::CoreProgram,
     std::unordered_map<uint64_t, net::StreamHandle> own_marks_;
     std::unordered_map<uint64_t, Gathering> gatherings_;
     uint64_t next_gathering_ = 1;
-    std::deque<UserId> counts_to_report_;
     uint64_t turn_bytes_ = 0;  // of publications taken in this turn
 
     Phase phase_ = Phase::serving;

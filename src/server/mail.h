@@ -28,6 +28,7 @@ enum class MailKind : uint8_t {
     gather_request,     // core -> every core; request
     gather_answer,      // every core -> core; answer
     user_count,         // core -> the user's home core; one way
+    user_watch,         // the user's home core -> every core; one way
     close_connection,   // core -> core; one way
     control,            // main -> every core; one way
     progress,           // core -> main; one way

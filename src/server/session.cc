@@ -114,6 +114,7 @@ void Session::leave_hub() {
     counted_ = false;
     core_.metrics().clients_open.subtract();
     core_.shard().leave(slot());
+    if (!user_.text.empty()) core_.user_limit().left(user_);
 }
 
 void Session::close_with(Errc code, std::string_view message, ws::CloseCode close_code,
@@ -224,7 +225,7 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
         }
         receiving_ = true;
         shard.set_receiving(slot(), true);
-        if (is_new) core_.user_joined(user_);
+        if (is_new) core_.user_limit().joined(user_);
         if (!connection_.is_open()) return;  // it was one connection too many
     }
     if (subscribe.topics) {
