@@ -32,10 +32,9 @@ class Connection final : public net::StreamHandler {
           send_look_(*this),
           refused_(refused) {}
 
-    /// Takes the socket over and waits for the first request.
-    void open(io::File file);
-    /// Likewise, to say that there are too many, or to close at once.
-    void open_refused(io::File file, bool say_so);
+    /// Takes the socket over and waits for the first request, or says at once that there are too many. False
+    /// when the stream table is full.
+    [[nodiscard]] bool open(io::File file);
 
     /// Answers the request that is under way.
     void answer(Response response);
@@ -136,21 +135,12 @@ class Connection final : public net::StreamHandler {
 
 // --- Connection: its life
 
-void Connection::open(io::File file) {
-    bool const opened = stream_.open(file, io::ReceiveMode::once);
-    RC_ASSERT(opened);
+bool Connection::open(io::File file) {
+    if (!stream_.open(file, io::ReceiveMode::once)) return false;
     handle_ = stream_.handle();
     arm(deadline_, server_.limits_.head_timeout);
-}
-
-void Connection::open_refused(io::File file, bool say_so) {
-    open(file);
-    if (say_so) {
-        refuse(503, "too many connections");
-    } else {
-        phase_ = Phase::ending;
-        close_now();
-    }
+    if (refused_) refuse(503, "too many connections");
+    return true;
 }
 
 void Connection::end_if_idle() {
@@ -434,14 +424,18 @@ void Server::on_accept(io::File file, const net::PeerAddress& peer) {
     assert_own_core();
     metrics.accepted.add();
     bool const refused = connections_.size() - refused_ >= limits_.connections_max;
-    connections_.push_back(std::make_unique<Connection>(*this, peer, refused));
-    auto& connection = *connections_.back();
-    connection.index = connections_.size() - 1;
+    if (refused) metrics.refused.add();
+    if (refused && refused_ == kRefusedConnectionsMax) return reactor_.ring().discard(file);
+
+    auto connection = std::make_unique<Connection>(*this, peer, refused);
+    if (!connection->open(file)) {
+        if (!refused) metrics.refused.add();
+        return reactor_.ring().discard(file);
+    }
+    connection->index = connections_.size();
+    connections_.push_back(std::move(connection));
     metrics.connections.set(connections_.size());
-    if (!refused) return connection.open(file);
-    metrics.refused.add();
-    connection.open_refused(file, refused_ < kRefusedConnectionsMax);
-    ++refused_;
+    if (refused) ++refused_;
 }
 
 Connection* Server::find(net::StreamHandle handle) {

@@ -103,7 +103,7 @@ constexpr uint32_t kRefusedConnectionsMax = 64;
 /// Source: RFC 9112 section 9, contract section 4, hazards P1 to P6.
 class Server final : public reactor::CoreBound, public net::AcceptHandler, public reactor::Work {
   public:
-    /// @param table  must have room for connections_max, and for the refused ones besides
+    /// @param table  when it is full, further connections are closed without a word
     Server(reactor::Reactor& reactor, net::StreamTable& table, const ServerLimits& limits,
            RequestHandler& handler);
     ~Server() override;
@@ -128,7 +128,7 @@ class Server final : public reactor::CoreBound, public net::AcceptHandler, publi
     bool run_slice() override;
 
     struct Metrics {
-        metrics::Counter accepted, refused;         // connections: all, and those above connections_max
+        metrics::Counter accepted, refused;         // connections: all, and those there was no place for
         metrics::Counter requests;                  // complete heads
         std::array<metrics::Counter, 6> responses;  // by status / 100
         metrics::Counter timeouts;                  // heads and bodies answered 408, and stalled readers

@@ -55,8 +55,8 @@ struct App final : RequestHandler {
 };
 
 struct World {
-    explicit World(ServerLimits limits = {}, size_t buffer_bytes = 4096)
-        : core(buffer_bytes), server(core.reactor, core.streams, limits, app) {
+    explicit World(ServerLimits limits = {}, size_t buffer_bytes = 4096, uint32_t streams_max = 1024)
+        : core(buffer_bytes, streams_max), server(core.reactor, core.streams, limits, app) {
         core.add_work(server);
         app.server = &server;
     }
@@ -644,6 +644,15 @@ TEST(HttpConnection, AFloodAboveTheMaximumIsClosedWithoutAWord) {
     world.core.advance(seconds(3));
     EXPECT_EQ(world.server.connections(), 1U);
     EXPECT_EQ(statuses(world.socket(world.connect()).sent), std::vector{503});
+}
+
+TEST(HttpConnection, AFullStreamTableClosesWhoComes) {
+    World world({}, 4096, 1);
+    auto const one = world.connect(), two = world.connect();
+    EXPECT_TRUE(world.socket(two).closed);
+    EXPECT_EQ(world.server.connections(), 1U);
+    EXPECT_EQ(world.server.metrics.refused.value(), 1U);
+    EXPECT_EQ(world.ask(one, get("/")), ok("/|"));
 }
 
 TEST(HttpConnection, AShortageOfBuffersOnlyDelays) {

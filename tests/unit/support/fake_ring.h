@@ -114,6 +114,7 @@ class FakeSocket {
     bool end_ = false, end_told_ = false;
     int error_ = 0;
     bool receiving_ = false, sending_ = false, closing_ = false;
+    bool used_ = false;  // an operation was started on it
 };
 
 class FakeRing final : public io::Ring {
@@ -171,7 +172,7 @@ class FakeRing final : public io::Ring {
     void recv(io::Operation& op, io::Token token, io::File file, io::ReceiveMode mode) override {
         auto& target = usable(file);
         RC_ASSERT(!target.receiving_);
-        target.receiving_ = true;
+        target.receiving_ = target.used_ = true;
         auto& entry = start(op, token);
         entry.file = file;
         entry.multishot = mode == io::ReceiveMode::multishot;
@@ -180,7 +181,7 @@ class FakeRing final : public io::Ring {
         RC_ASSERT(!parts.empty() && parts.size() <= io::kSendPartsMax);
         auto& target = usable(file);
         RC_ASSERT(!target.sending_ && !target.fin_sent);
-        target.sending_ = true;
+        target.sending_ = target.used_ = true;
         ++stats_.sends;
         auto& entry = start(op, token);
         entry.file = file;
@@ -193,6 +194,11 @@ class FakeRing final : public io::Ring {
         RC_ASSERT(!target.receiving_ && !target.sending_);
         target.closing_ = true;
         start(op, token).file = file;
+    }
+    void discard(io::File file) override {
+        auto& target = usable(file);
+        RC_ASSERT(!target.used_);
+        target.closing_ = target.closed = true;
     }
     void shutdown_send(io::File file) override {
         auto& target = usable(file);
