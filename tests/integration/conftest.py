@@ -50,7 +50,8 @@ def either(request):
 
 @pytest.fixture(scope="session")
 def echo():
-    yield from _running(EchoServer())
+    """Messages up to 1 MiB."""
+    yield from _running(EchoServer(args=["--max-message", 1 << 20]))
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ class Api:
             send["Authorization"] = f"Bearer {key}"
         if body is not None and content_type is not None:
             send["Content-Type"] = content_type
+        if self._connection is not None and select.select([self._connection.sock], [], [], 0)[0]:
+            self.close()  # it ended while it was idle
         if self._connection is None:
             self._connection = http.client.HTTPConnection(*self.address, timeout=PATIENCE)
         try:

@@ -68,7 +68,8 @@ class WsClient:
 
     def request(self, path="/ws", headers=(), key=None):
         """The bytes of an upgrade request."""
-        lines = [f"GET {path} HTTP/1.1", f"Host: {self.address[0]}:{self.address[1]}", "Upgrade: websocket",
+        host, port = self.address
+        lines = [f"GET {path} HTTP/1.1", f"Host: {f'[{host}]' if ':' in host else host}:{port}", "Upgrade: websocket",
                  "Connection: Upgrade", f"Sec-WebSocket-Key: {key or new_key()}", "Sec-WebSocket-Version: 13"]
         lines += [f"{name}: {value}" for name, value in headers]
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
