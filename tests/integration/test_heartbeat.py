@@ -67,14 +67,14 @@ def test_does_not_come_inside_of_other_frames(brisk):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_is_spread_over_the_connections(start_server, workers):
     """50 connections of one burst: their heartbeats fill the interval, whatever the moment of connecting."""
-    server = start_server(workers=workers, settings={"ping_interval": "1s"})
+    server = start_server(workers=workers, settings={"ping_interval": "500ms"})
     clients = [server.connect() for _ in range(50)]
     began = time.monotonic()
     seen = {client: [] for client in clients}
     with selectors.DefaultSelector() as selector:
         for client in clients:
             selector.register(client.socket, selectors.EVENT_READ, client)
-        while time.monotonic() - began < 3.2:
+        while time.monotonic() - began < 1.6:
             for key, _ in selector.select(0.05):
                 key.data._receive(time.monotonic())
                 while (frame := key.data.reader.next()) is not None:
@@ -82,11 +82,11 @@ def test_is_spread_over_the_connections(start_server, workers):
                     seen[key.data].append(time.monotonic() - began)
     for times in seen.values():
         assert 2 <= len(times) <= 4, times
-        assert times[0] <= 1.3, times
+        assert times[0] <= 0.8, times
     tenths = [0] * 10
     for times in seen.values():
         for moment in times:
-            tenths[int(moment * 10) % 10] += 1
+            tenths[int(moment * 20) % 10] += 1
     total = sum(tenths)
     assert max(tenths) <= total * 0.4, tenths
     assert sum(1 for count in tenths if count) >= 6, tenths
@@ -132,11 +132,11 @@ def test_control_frames_are_no_activity(impatient):
         refused_after(client, began)
 
 
-@pytest.mark.parametrize("text", ['{"type":"pong"}', '{"type":"pong","id":1}', "nonsense", '{"type":"unsubscribe","data":{"topics":[]}}'])
+@pytest.mark.parametrize("text", ['{"type":"pong"}', "nonsense", '{"type":"unsubscribe","data":{"topics":[]}}'])
 def test_any_text_message_keeps_a_client(impatient, text):
     with impatient.connect() as client:
         began = time.monotonic()
-        while time.monotonic() - began < 1.4:
+        while time.monotonic() - began < 1.2:
             last = time.monotonic()
             client.send_text(text)
             until(last + 0.2)

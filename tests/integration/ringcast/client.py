@@ -213,8 +213,8 @@ class WsClient:
         assert frame is not None and (frame.opcode, frame.payload) == (opcode, payload), frame
 
     def expect_close(self, code, reason=None, timeout=PATIENCE):
-        """A close frame of this code next (heartbeats aside), then, our answer given, the end of the stream.
-        reason None: any."""
+        """A close frame of this code next (heartbeats aside), then, our answer given, the end of the stream, at
+        which the socket is closed. reason None: any."""
         deadline = time.monotonic() + timeout
         while True:
             frame = self.receive_frame(max(0.0, deadline - time.monotonic()))
@@ -230,6 +230,7 @@ class WsClient:
         except OSError:
             pass
         self.expect_end()
+        self.socket.close()
         return frame.close_reason
 
     def expect_refusal(self, code, close_code, timeout=PATIENCE):

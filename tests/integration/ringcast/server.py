@@ -211,6 +211,10 @@ class Server(Process):
     def connect(self, **how):
         return WsClient(self.address, **how)
 
+    def stop(self, timeout=60.0):
+        self.api.close()
+        super().stop(timeout)
+
     def cleanup(self):
         """Ends it, whatever its state, and removes its files."""
         if self.process.returncode is None:
