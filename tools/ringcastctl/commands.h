@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ringcast/base/result.h"
+
+/// What ringcastctl does, a function a subcommand. Each returns its exit status, or what to say before it
+/// ends with status 1.
+namespace rc::ctl {
+
+struct ListenOptions {
+    std::string url = "ws://127.0.0.1:5000/ws";
+    std::optional<std::string> user;
+    std::vector<std::string> topics;
+    std::optional<std::string> since;
+    bool replay_unread = false;
+    uint64_t count = 0;  // messages; 0: until it is interrupted
+    bool raw = false;
+};
+/// Prints messages until count, SIGINT or SIGTERM.
+Result<int> listen(const ListenOptions& options);
+
+struct PublishOptions {
+    std::string api = "http://127.0.0.1:5001";
+    std::optional<std::string> api_key, api_key_file;
+    std::vector<std::string> users;
+    std::optional<std::string> topic;
+    bool broadcast = false;
+    std::string type = "notification";
+    std::optional<std::string> title, message, category, link;
+    std::optional<std::string> data;
+    bool store = true;
+    std::optional<std::string> idempotency_key;
+};
+/// Sends one message to the API and prints the answer.
+Result<int> publish(const PublishOptions& options);
+
+/// Says whether ringcastd would take its settings from here: this file, this environment.
+Result<int> check(const std::optional<std::string>& config_file);
+
+}  // namespace rc::ctl

@@ -1,0 +1,97 @@
+// ringcastctl: the people's tool. Arguments in, one subcommand, its status out.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "commands.h"
+#include "remote.h"
+
+namespace {
+
+constexpr int kStatusSettings = 2;  // as ringcastd's
+
+using rc::ctl::ListenOptions;
+using rc::ctl::PublishOptions;
+
+CLI::App* add_listen(CLI::App& app, ListenOptions& options) {
+    auto* command = app.add_subcommand("listen", "subscribe and print what comes, a message a line");
+    command->add_option("--url", options.url, "the server's client address")->capture_default_str();
+    auto* user = command->add_option("--user", options.user, "receive what is addressed to this user");
+    command->add_option("--topic", options.topics, "receive this topic; may repeat");
+    auto* since = command->add_option("--since", options.since,
+                                      "first what came since this offset; 0: all that is kept");
+    auto* replay =
+        command->add_flag("--replay", options.replay_unread, "first the user's unread notifications");
+    since->needs(user)->excludes(replay);
+    replay->needs(user);
+    command->add_option("--count", options.count, "end after this many messages");
+    command->add_flag("--raw", options.raw, "print messages as they came");
+    command->callback([&options] {
+        if (!options.user && options.topics.empty()) throw CLI::RequiredError("--user or --topic");
+    });
+    return command;
+}
+
+CLI::App* add_publish(CLI::App& app, PublishOptions& options) {
+    auto* command = app.add_subcommand("publish", "send one message and print the server's answer");
+    command->add_option("--api", options.api, "the server's API address")->capture_default_str();
+    auto* key = command->add_option("--api-key", options.api_key, "the API key itself");
+    command
+        ->add_option("--api-key-file", options.api_key_file,
+                     "file that holds it (default: $RINGCAST_API_KEY, then ringcast-data/api.key)")
+        ->excludes(key);
+    auto* user = command->add_option("--user", options.users, "to every connection of this user; may repeat");
+    auto* topic = command->add_option("--topic", options.topic,
+                                      "to whom holds this topic; with --user, to those users' holders only");
+    command->add_flag("--broadcast", options.broadcast, "to every subscriber")
+        ->excludes(user)
+        ->excludes(topic);
+    command->add_option("--type", options.type, "the message's type")->capture_default_str();
+    auto* data =
+        command->add_option("--data", options.data, "the message's data as JSON, instead of the four below");
+    command->add_option("--title", options.title, "")->excludes(data);
+    command->add_option("--message", options.message, "")->excludes(data);
+    command->add_option("--category", options.category, "")->excludes(data);
+    command->add_option("--link", options.link, "")->excludes(data);
+    command->add_flag("!--no-store", options.store, "to whom is connected now; not into the users' logs");
+    command->add_option("--idempotency-key", options.idempotency_key,
+                        "a second publish with the same key is answered alike and reaches nobody twice");
+    command->callback([&options] {
+        if (options.users.empty() && !options.topic && !options.broadcast)
+            throw CLI::RequiredError("--user, --topic or --broadcast");
+    });
+    return command;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"ringcastctl: publishes to a ringcast server, listens to it, checks its settings"};
+    app.set_version_flag("--version", "ringcastctl " RINGCAST_VERSION);
+    app.require_subcommand(1);
+    ListenOptions listen_options;
+    PublishOptions publish_options;
+    std::optional<std::string> config_file;
+    auto* listen = add_listen(app, listen_options);
+    auto* publish = add_publish(app, publish_options);
+    auto* check = app.add_subcommand(
+        "check", "say whether ringcastd would start with these settings: `ok`, or what is wrong");
+    check->add_option("--config", config_file, "settings as a TOML file");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);
+        std::fprintf(stderr, "ringcastctl: %s\n", rc::ctl::in_one_line(error.what()).c_str());
+        return kStatusSettings;
+    }
+
+    auto const run = [&]() -> rc::Result<int> {
+        if (listen->parsed()) return rc::ctl::listen(listen_options);
+        if (publish->parsed()) return rc::ctl::publish(publish_options);
+        return rc::ctl::check(config_file);
+    };
+    auto const status = run();
+    if (status) return *status;
+    std::fprintf(stderr, "ringcastctl: %s\n", status.error().message.c_str());
+    return check->parsed() ? kStatusSettings : 1;
+}

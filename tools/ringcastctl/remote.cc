@@ -1,0 +1,91 @@
+#include "remote.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/connect.hpp>
+#include <charconv>
+
+#include "ringcast/proto/encode.h"
+
+namespace rc::ctl {
+
+Result<Remote> parse_url(std::string_view url, std::string_view scheme) {
+    auto const wrong = [&](std::string_view what) {
+        return fail(Errc::settings, fmt::format("{}: {}, as in {}://127.0.0.1:{}", url, what, scheme,
+                                                scheme == "ws" ? "5000/ws" : "5001"));
+    };
+    if (url.starts_with(fmt::format("{}s://", scheme))) {
+        return fail(Errc::settings,
+                    fmt::format("{}: TLS ends at the proxy in front; name the server's own address", url));
+    }
+    auto const prefix = fmt::format("{}://", scheme);
+    if (!url.starts_with(prefix)) return wrong(fmt::format("a URL begins with {}", prefix));
+    auto const rest = url.substr(prefix.size());
+    auto const slash = std::min(rest.find('/'), rest.size());
+    Remote remote;
+    remote.authority = rest.substr(0, slash);
+    remote.path = rest.substr(slash);
+
+    std::string_view address = remote.authority;
+    if (address.starts_with('[')) {
+        auto const end = address.find(']');
+        if (end == std::string_view::npos) return wrong("a ] is missing");
+        remote.host = address.substr(1, end - 1);
+        address.remove_prefix(end + 1);
+    } else {
+        auto const colon = std::min(address.find(':'), address.size());
+        remote.host = address.substr(0, colon);
+        address.remove_prefix(colon);
+    }
+    if (remote.host.empty()) return wrong("the host is missing");
+    if (address.empty()) {
+        remote.port = "80";
+    } else {
+        uint16_t port = 0;
+        auto const digits = address.substr(1);
+        auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+        if (address[0] != ':' || error != std::errc() || end != digits.data() + digits.size() || port == 0)
+            return wrong("the port is no number from 1 to 65535");
+        remote.port = digits;
+    }
+    return remote;
+}
+
+Result<boost::asio::ip::tcp::socket> connect(boost::asio::io_context& io, const Remote& remote) {
+    boost::system::error_code error;
+    boost::asio::ip::tcp::resolver resolver(io);
+    auto const endpoints = resolver.resolve(remote.host, remote.port, error);
+    if (error) return fail(Errc::system, fmt::format("{}: {}", remote.host, error.message()));
+    boost::asio::ip::tcp::socket socket(io);
+    boost::asio::connect(socket, endpoints, error);
+    if (error == boost::asio::error::connection_refused) {
+        return fail(
+            Errc::system,
+            fmt::format("no server listens at {}; start one with tools/run or ringcastd", remote.authority));
+    }
+    if (error) return fail(Errc::system, fmt::format("{}: {}", remote.authority, error.message()));
+    return socket;
+}
+
+std::string user_json(std::string_view user) {
+    constexpr uint64_t kIntegerMax = (1ULL << 53) - 1;
+    uint64_t number = 0;
+    auto const [end, error] = std::from_chars(user.data(), user.data() + user.size(), number);
+    bool const canonical = error == std::errc() && end == user.data() + user.size() &&
+                           number <= kIntegerMax && (user.size() == 1 || user[0] != '0');
+    if (canonical) return std::string(user);
+    std::string out;
+    proto::append_json_string(out, user);
+    return out;
+}
+
+std::string in_one_line(std::string_view text) {
+    std::string out(text);
+    std::ranges::replace_if(
+        out, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+    out.erase(out.find_last_not_of(' ') + 1);
+    return out;
+}
+
+}  // namespace rc::ctl

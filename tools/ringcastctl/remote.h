@@ -1,0 +1,33 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <string>
+#include <string_view>
+
+#include "ringcast/base/result.h"
+
+/// Where a server is, and the socket to it.
+namespace rc::ctl {
+
+struct Remote {
+    std::string host;  // without brackets
+    std::string port;
+    std::string path;       // with its slash; "" when there was none
+    std::string authority;  // for the Host header
+};
+
+/// @param scheme  "ws" or "http"
+/// Errors: settings.
+Result<Remote> parse_url(std::string_view url, std::string_view scheme);
+
+/// Errors: system, with a hint where nobody listens.
+Result<boost::asio::ip::tcp::socket> connect(boost::asio::io_context& io, const Remote& remote);
+
+/// `123` for a canonical integer as the protocol has them (0 to 2^53-1), else a JSON string.
+std::string user_json(std::string_view user);
+
+/// Foreign text as part of one line: control bytes replaced.
+std::string in_one_line(std::string_view text);
+
+}  // namespace rc::ctl
