@@ -28,6 +28,13 @@ struct EchoSettings {
     uint32_t fragments_max = limits::kFragmentsMax;
 };
 
+// Room for a few messages of the largest size at once, however large it was made.
+ws::FramePoolLimits half_frames(const EchoSettings& settings) {
+    ws::FramePoolLimits limits;
+    limits.bytes_max = std::max(limits.bytes_max, 8 * settings.message_bytes_max);
+    return limits;
+}
+
 class EchoCore;
 
 class EchoClient final : public ws::ConnectionHandler {
@@ -74,7 +81,8 @@ class EchoCore final : public reactor::CoreProgram, private net::AcceptHandler {
           streams_(reactor, kStreamTable, limits::kSlotsMax),
           endpoint_(streams_, {.codec = {.message_bytes_max = settings.message_bytes_max,
                                          .fragments_max = settings.fragments_max},
-                               .pongs_waiting_max = UINT8_MAX}),
+                               .pongs_waiting_max = UINT8_MAX,
+                               .half_frames = half_frames(settings)}),
           acceptor_(reactor, kAcceptTable, true, *this),
           // Two messages of the largest size, and room for their frame heads and for control frames.
           queue_bytes_max_(2 * settings.message_bytes_max + 4096) {

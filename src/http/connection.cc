@@ -37,7 +37,7 @@ class Connection final : public net::StreamHandler {
     [[nodiscard]] bool open(io::File file);
 
     /// Answers the request that is under way.
-    void answer(Response response);
+    void answer(const Response& response);
     [[nodiscard]] bool awaits_answer(uint32_t number) const {
         return phase_ == Phase::answering && number_ == number && stream_.is_open();
     }
@@ -337,7 +337,7 @@ void Connection::release_body() {
 
 // --- Connection: answers out
 
-void Connection::answer(Response response) {
+void Connection::answer(const Response& response) {
     bool const keep_alive = keep_alive_ && !response.close && !server_.draining_;
     ResponseOptions options{
         .keep_alive = keep_alive, .head_only = true, .minor_version = minor_version_, .headers = {}};

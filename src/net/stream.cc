@@ -5,7 +5,7 @@
 
 namespace rc::net {
 namespace {
-constexpr uint64_t kSendBytesMax = 256 * 1024;  // gathered into one send
+constexpr uint64_t kSendBytesMax = 256ULL * 1024;  // gathered into one send
 }
 
 // --- FrameQueue

@@ -116,27 +116,25 @@ bool Reactor::has_place(CoreId to, uint32_t n) {
     return free >= half + n && open_requests_[to] + n <= half;
 }
 
-void Reactor::send(CoreId to, Mail mail) {
+void Reactor::post(CoreId to, const Mail& mail, Mail::Role role) {
     assert_own_core();
-    mail.from = id_;
-    mail.role = Mail::one_way;
-    mesh_.box(id_, to).push(mail);
+    Mail& posted = mesh_.box(id_, to).push(mail);
+    posted.from = id_;
+    posted.role = role;
 }
 
-void Reactor::request(CoreId to, Mail mail) {
-    assert_own_core();
+void Reactor::send(CoreId to, const Mail& mail) {
+    post(to, mail, Mail::one_way);
+}
+
+void Reactor::request(CoreId to, const Mail& mail) {
     RC_ASSERT(open_requests_[to] < mesh_.places() / 2);
     ++open_requests_[to];
-    mail.from = id_;
-    mail.role = Mail::request;
-    mesh_.box(id_, to).push(mail);
+    post(to, mail, Mail::request);
 }
 
-void Reactor::answer(CoreId to, Mail mail) {
-    assert_own_core();
-    mail.from = id_;
-    mail.role = Mail::answer;
-    mesh_.box(id_, to).push(mail);
+void Reactor::answer(CoreId to, const Mail& mail) {
+    post(to, mail, Mail::answer);
 }
 
 }  // namespace rc::reactor

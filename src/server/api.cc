@@ -17,7 +17,7 @@ namespace {
 constexpr uint32_t kBatchLinesPerSlice = 128;
 constexpr uint32_t kBatchBytesPerSlice = 256 * 1024;
 constexpr uint32_t kBatchOutstandingMax = 256;  // lines that wait for their outcome
-constexpr uint64_t kSmallBodyBytesMax = 64 * 1024;
+constexpr uint64_t kSmallBodyBytesMax = 64ULL * 1024;
 constexpr uint32_t kListLimitDefault = 50;
 
 enum class BodyKind : uint8_t { json, ndjson, other };

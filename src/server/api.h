@@ -22,7 +22,7 @@ class Core;
 class Api final : public http::RequestHandler, public reactor::Work {
   public:
     explicit Api(Core& core);
-    ~Api();
+    ~Api() override;
     void attach(http::Server& server) { server_ = &server; }
 
     http::HeadVerdict on_head(const http::RequestHead& head, const net::PeerAddress& peer) override;

@@ -86,7 +86,7 @@ struct ServerLimits {
 /// A body may lag behind this by body_timeout, so that one of a byte a second does not last for ever.
 constexpr uint64_t kBodyBytesPerSecondMin = 1024;
 /// Of answers that the socket has not taken: above it no further request of the connection is read.
-constexpr uint64_t kUnsentBytesMax = 256 * 1024;
+constexpr uint64_t kUnsentBytesMax = 256ULL * 1024;
 /// Connections above connections_max that are being told 503; further ones are closed without a word.
 constexpr uint32_t kRefusedConnectionsMax = 64;
 

@@ -60,9 +60,10 @@ class Mailbox {
         head_seen_ = head_.load(std::memory_order_acquire);
         return mask_ + 1 - (tail_private_ - head_seen_);
     }
-    void push(const Mail& mail) {
+    /// Returns the mail in its place, to be completed before hand_over().
+    Mail& push(const Mail& mail) {
         if (tail_private_ - head_seen_ > mask_) RC_ASSERT(free_places() > 0);
-        mails_[tail_private_++ & mask_] = mail;
+        return mails_[tail_private_++ & mask_] = mail;
     }
     /// Makes what was pushed visible. Returns whether there was anything.
     bool hand_over() {

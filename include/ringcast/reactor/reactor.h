@@ -58,17 +58,18 @@ class Reactor : public CoreBound {
     /// Whether one more one-way mail or request to `to` has a place; `n` of them.
     [[nodiscard]] bool has_place(CoreId to, uint32_t n = 1);
     /// Queues a mail; it leaves at the end of the turn. A place must be there (has_place).
-    void send(CoreId to, Mail mail);
+    void send(CoreId to, const Mail& mail);
     /// Likewise, and expects exactly one answer.
-    void request(CoreId to, Mail mail);
+    void request(CoreId to, const Mail& mail);
     /// Answers a request: its place is kept by the rule of halves.
-    void answer(CoreId to, Mail mail);
+    void answer(CoreId to, const Mail& mail);
 
     [[nodiscard]] const metrics::Histogram& turn_times() const { return turn_times_; }
 
   private:
     void drain_mail();
     bool take(Mailbox& box, const Mail& mail);
+    void post(CoreId to, const Mail& mail, Mail::Role role);
 
     CoreId id_;
     io::Ring& ring_;

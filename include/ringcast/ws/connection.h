@@ -51,11 +51,13 @@ struct Endpoint {
         uint32_t header_bytes = limits::kHeaderBytes;
         Duration handshake_timeout = seconds(10);
         uint32_t pongs_waiting_max = limits::kPongsWaitingMax;
+        FramePoolLimits half_frames;
     };
     struct Metrics {
         metrics::Counter handshakes, refused, messages_in, protocol_failures, closes_sent;
     };
-    Endpoint(net::StreamTable& table, const Options& opts) : streams(table), options(opts) {}
+    Endpoint(net::StreamTable& table, const Options& opts)
+        : streams(table), options(opts), pool(opts.half_frames) {}
 
     net::StreamTable& streams;
     Options options;
