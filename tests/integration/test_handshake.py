@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ringcast import TEXT, RawHttp, Server, WsClient, encode_frame, unique
+from ringcast import TEXT, RawHttp, Server, WsClient, encode_frame, together, unique
 from ringcast.client import accept_value, new_key
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -400,3 +400,21 @@ def test_survives_clients_that_leave_in_the_middle(either):
         client.reset()
     with either.connect() as client:
         client.round_trip()
+
+
+def test_answers_every_one_of_many_short_connections(either):
+    """What one connection's end still has under way must not hit the next one in its place."""
+    request = head("/nowhere")
+
+    def ask():
+        for n in range(2000):
+            assert status(either, request) == 404, n
+
+    together(*[ask] * 4)
+
+
+def test_upgrades_every_one_of_many_short_connections(either):
+    for _ in range(500):
+        client = either.connect()
+        client.send_frame(5)
+        client.expect_close(1002)
