@@ -21,7 +21,7 @@ class Core;
 class Session final : private ws::ConnectionHandler {
   public:
     Session(Core& core, ws::Endpoint& endpoint);
-    ~Session() override;
+    ~Session();
 
     /// False when the core has no slot: the caller closes the file and drops the session.
     [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer);
