@@ -113,7 +113,11 @@ void Reactor::bind_mail(uint8_t kind, MailSink& sink) {
 bool Reactor::has_place(CoreId to, uint32_t n) {
     uint32_t const half = mesh_.places() / 2;
     uint32_t const free = mesh_.box(id_, to).free_places();
-    return free >= half + n && open_requests_[to] + n <= half;
+    return free >= half + n;
+}
+
+bool Reactor::may_request(CoreId to) {
+    return open_requests_[to] < mesh_.places() / 2 && has_place(to);
 }
 
 void Reactor::post(CoreId to, const Mail& mail, Mail::Role role) {

@@ -265,7 +265,7 @@ void Core::take_read_mark(const store::ReadMark& mark) {
 
 bool Core::gather(const GatherRequest& request, Gathered then) {
     for (uint32_t core = 0; core < shared_.workers; ++core) {
-        if (!reactor_.has_place(static_cast<reactor::CoreId>(core))) return false;
+        if (!reactor_.may_request(static_cast<reactor::CoreId>(core))) return false;
     }
     uint64_t const token = next_gathering_++;
     gatherings_[token] = {shared_.workers, {}, std::move(then)};

@@ -18,7 +18,7 @@ class LiveSequencer final : public reactor::MailSink, public reactor::Work {
 
     [[nodiscard]] reactor::CoreId home_of_topic(std::string_view topic) const;
     [[nodiscard]] reactor::CoreId home_of_user(const UserId& user) const;
-    [[nodiscard]] bool has_place(reactor::CoreId home) { return reactor_.has_place(home); }
+    [[nodiscard]] bool has_place(reactor::CoreId home) { return reactor_.may_request(home); }
 
     /// Asks the home core. A place must be there. The continuation runs on a later turn, when the
     /// publication stands in every core's mailbox, or was refused for want of a place.

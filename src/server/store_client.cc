@@ -13,7 +13,7 @@ void StoreClient::settle(store::Settle settle) {
 }
 
 bool StoreClient::retry() {
-    while (!unsettled_.empty() && has_place()) {
+    while (!unsettled_.empty() && reactor_.has_place(store_)) {
         reactor_.send(store_,
                       Parcel<store::Settle>::mail(MailKind::store_settle, std::move(unsettled_.front())));
         unsettled_.pop_front();

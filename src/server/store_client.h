@@ -16,7 +16,7 @@ class StoreClient final : public reactor::MailSink {
     StoreClient(reactor::Reactor& reactor, reactor::CoreId store);
 
     /// False when the store has more to do than it takes now: the caller answers "unavailable" at once.
-    [[nodiscard]] bool has_place() { return reactor_.has_place(store_); }
+    [[nodiscard]] bool has_place() { return reactor_.may_request(store_); }
     /// A place must be there. The ticket is filled in here; the continuation runs on a later turn, after the
     /// publications that the store posted before its answer.
     /// @return the ticket's token, by which the store names this request in what it posts meanwhile

@@ -55,11 +55,14 @@ class Reactor : public CoreBound {
     /// Works run in the order in which they were added.
     void add_work(Work& work) { works_.push_back(&work); }
 
-    /// Whether one more one-way mail or request to `to` has a place; `n` of them.
+    /// Whether one more one-way mail to `to` has a place; `n` of them. Open requests do not matter: what
+    /// they wait for may be this very mail.
     [[nodiscard]] bool has_place(CoreId to, uint32_t n = 1);
+    /// Whether one more request to `to` has a place, and its answer too.
+    [[nodiscard]] bool may_request(CoreId to);
     /// Queues a mail; it leaves at the end of the turn. A place must be there (has_place).
     void send(CoreId to, const Mail& mail);
-    /// Likewise, and expects exactly one answer.
+    /// Likewise, and expects exactly one answer (may_request).
     void request(CoreId to, const Mail& mail);
     /// Answers a request: its place is kept by the rule of halves.
     void answer(CoreId to, const Mail& mail);
