@@ -117,6 +117,7 @@ void Connection::on_message(Opcode opcode, std::string_view payload) {
 }
 
 void Connection::on_ping(std::string_view payload) {
+    if (!decoder_.mid_message()) message_done_ = true;  // a cut one lends its deadline to nothing else
     if (state_ != State::open) return;
     handler_.on_control_frame();
     if (state_ != State::open || pongs_waiting_ >= endpoint_.options.pongs_waiting_max) return;
@@ -125,6 +126,7 @@ void Connection::on_ping(std::string_view payload) {
 }
 
 void Connection::on_pong(std::string_view) {
+    if (!decoder_.mid_message()) message_done_ = true;
     if (state_ == State::open) handler_.on_control_frame();
 }
 
