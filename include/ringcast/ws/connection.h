@@ -88,7 +88,10 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void abort() { stream_.begin_close(); }
 
     [[nodiscard]] bool is_open() const { return state_ == State::open; }
-    [[nodiscard]] bool in_handshake() const { return state_ == State::handshake; }
+    /// It has not become a WebSocket: no request yet, or its refusal is on its way.
+    [[nodiscard]] bool in_handshake() const {
+        return state_ == State::handshake || state_ == State::refusing;
+    }
     [[nodiscard]] uint64_t unsent_bytes() const { return stream_.unsent_bytes(); }
     [[nodiscard]] uint32_t unsent_frames() const { return stream_.unsent_frames(); }
     [[nodiscard]] bool stalled() const { return stream_.stalled(); }
