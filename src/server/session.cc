@@ -398,10 +398,8 @@ void Session::start_replay(const proto::Subscribe& subscribe, const std::optiona
 void Session::read_chunk() {
     auto& replay = *replay_;
     replay.asking = true;
-    if (!core_.store().has_place()) {
-        core_.retry_later(handle());
-        return;
-    }
+    replay.waiting = !core_.store().has_place();
+    if (replay.waiting) return core_.retry_later(handle());
     store::Read read{.user = user_,
                      .mode = replay.mode,
                      .after = replay.after,

@@ -40,7 +40,7 @@ class Session final : private ws::ConnectionHandler {
     void abort() { connection_.abort(); }
     /// The store has places again, perhaps: see Core::retry_later.
     void retry_replay() {
-        if (replay_ && connection_.is_open()) read_chunk();
+        if (replay_ && replay_->waiting && connection_.is_open()) read_chunk();
     }
 
     [[nodiscard]] bool is_open() const { return connection_.is_open(); }
@@ -64,6 +64,7 @@ class Session final : private ws::ConnectionHandler {
         bool unread_phase = false;
         bool chunks_done = false;  // up to `upto`; what is next is decided when the socket has drained
         bool asking = false;       // an answer of the store is awaited
+        bool waiting = false;      // for a place in the store's mailbox
         std::optional<proto::MessageId> id;
         std::vector<FrameRef> held;  // messages that no log keeps, newer than the replay
         uint64_t held_bytes = 0;
