@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -92,6 +93,10 @@ class FakeSocket {
     size_t window = kUnlimited;    // bytes still taken; at 0 a send waits in the kernel
     size_t send_max = kUnlimited;  // bytes one send takes: short sends
 
+    // One operation each, the next one that completes.
+    int send_error = 0, receive_error = 0;  // an errno: nothing is taken, nothing is received
+    bool end_multishot = false;             // the next bytes come without `more`
+
     // What came of it.
     std::string sent;  // all bytes taken
     bool fin_sent = false, closed = false;
@@ -142,6 +147,21 @@ class FakeRing final : public io::Ring {
     FakeSocket& socket(io::File file) { return *sockets_.at(static_cast<size_t>(file.index - kFirstIndex)); }
     /// Polls of the descriptor complete from now on.
     void set_readable(int descriptor, bool readable = true) { readable_[descriptor] = readable; }
+    /// Completions of this kind wait in the kernel until let_go(). The ring is not busy with them.
+    void hold(io::Kind kind) { held_[static_cast<size_t>(kind)] = true; }
+    void let_go(io::Kind kind) { held_[static_cast<size_t>(kind)] = false; }
+    /// Cancelled operations that could complete do so, as if the request had come too late.
+    void lose_cancels() { cancels_lose_ = true; }
+    /// Completions come in an order by chance, instead of that in which the operations were started.
+    /// @param chance  outlives the ring, or the next call; null: in order again
+    void shuffle(FakeEntropy* chance) { chance_ = chance; }
+    /// A completion out of nowhere, as of an operation that its owner has forgotten.
+    void complete_stray(const io::Completion& completion) {
+        sinks_[completion.token.table]->on_completion(completion);
+    }
+    /// Runs while the core sleeps, that is, inside a submit_and_wait() that may wait.
+    std::function<void()> while_waiting;
+    void set_direct_slots(uint32_t slots) { stats_.direct_slots = slots; }
     /// So many of the next receives that have something find no buffer: -ENOBUFS.
     void exhaust_buffers(uint32_t receives) { shortages_ = receives; }
 
@@ -155,6 +175,7 @@ class FakeRing final : public io::Ring {
     /// What the last submit_and_wait() was asked for. It never waits: a test moves the clock.
     [[nodiscard]] Duration last_wait() const { return last_wait_; }
     [[nodiscard]] uint32_t wakes() const { return wakes_; }  // how often this ring was woken
+    [[nodiscard]] bool woken() const { return woken_; }      // since the last reap()
 
     // --- io::Ring
 
@@ -222,7 +243,11 @@ class FakeRing final : public io::Ring {
         RC_ASSERT(false);  // in flight, and yet nowhere
     }
 
-    void wake(io::Ring& sleeper) override { ++static_cast<FakeRing&>(sleeper).wakes_; }
+    void wake(io::Ring& sleeper) override {
+        auto& other = static_cast<FakeRing&>(sleeper);
+        ++other.wakes_;
+        other.woken_ = true;
+    }
 
     void submit_and_wait(Duration wait_max) override {
         ++stats_.enters;
@@ -230,10 +255,13 @@ class FakeRing final : public io::Ring {
         for (auto& entry : started_)
             kernel_.push_back(std::move(entry));
         started_.clear();
+        if (wait_max > Duration::zero() && while_waiting) while_waiting();
     }
 
     uint32_t reap(uint32_t completions_max) override {
         uint32_t done = 0;
+        woken_ = false;
+        if (chance_) return reap_by_chance(completions_max);
         // By index: a callback may add to started_, never to kernel_, and cancels in place.
         for (size_t i = 0; i < kernel_.size() && done < completions_max;) {
             if (!can_complete(kernel_[i])) {
@@ -290,15 +318,35 @@ class FakeRing final : public io::Ring {
         return started_.back();
     }
 
+    uint32_t reap_by_chance(uint32_t completions_max) {
+        uint32_t done = 0;
+        for (; done < completions_max; ++done) {
+            std::vector<size_t> ready;
+            for (size_t i = 0; i < kernel_.size(); ++i) {
+                if (can_complete(kernel_[i])) ready.push_back(i);
+            }
+            if (ready.empty()) break;
+            complete(ready[chance_->next() % ready.size()]);
+        }
+        stats_.completions += done;
+        return done;
+    }
+
     bool can_complete(const Started& entry) {
-        if (entry.cancelled) return true;
+        if (held_[static_cast<size_t>(entry.token.kind)]) return false;
+        return entry.cancelled || has_result(entry);
+    }
+    bool has_result(const Started& entry) {
         switch (entry.token.kind) {
             case io::Kind::accept: return !backlogs_[entry.descriptor].empty();
             case io::Kind::recv: {
                 auto& from = socket(entry.file);
-                return from.error_ != 0 || !from.incoming_.empty() || from.end_;
+                return from.error_ != 0 || from.receive_error != 0 || !from.incoming_.empty() || from.end_;
             }
-            case io::Kind::send: return socket(entry.file).error_ != 0 || socket(entry.file).window > 0;
+            case io::Kind::send: {
+                auto& to = socket(entry.file);
+                return to.error_ != 0 || to.send_error != 0 || to.window > 0;
+            }
             case io::Kind::poll: return readable_[entry.descriptor];
             default: return true;
         }
@@ -320,7 +368,7 @@ class FakeRing final : public io::Ring {
     }
 
     void settle(Started& entry, io::Completion& completion, std::string& bytes) {
-        if (entry.cancelled) {
+        if (entry.cancelled && !(cancels_lose_ && has_result(entry))) {
             completion.result = -ECANCELED;
             return;
         }
@@ -351,6 +399,10 @@ class FakeRing final : public io::Ring {
             completion.result = -from.error_;
             return;
         }
+        if (from.receive_error != 0) {
+            completion.result = -std::exchange(from.receive_error, 0);
+            return;
+        }
         if (from.incoming_.empty()) return;  // FIN: 0
         ++stats_.receives;
         if (shortages_ > 0) {
@@ -367,7 +419,7 @@ class FakeRing final : public io::Ring {
         if (piece.empty()) from.incoming_.pop_front();
         completion.bytes = bytes;
         completion.result = static_cast<int32_t>(bytes.size());
-        completion.more = entry.multishot;
+        completion.more = entry.multishot && !entry.cancelled && !std::exchange(from.end_multishot, false);
     }
 
     void settle_send(const Started& entry, io::Completion& completion) {
@@ -377,6 +429,10 @@ class FakeRing final : public io::Ring {
             return;
         }
         RC_ASSERT(joined(entry.parts) == entry.bytes);  // lent to the kernel, and changed
+        if (to.send_error != 0) {
+            completion.result = -std::exchange(to.send_error, 0);
+            return;
+        }
         size_t const taken = std::min({entry.bytes.size(), to.window, to.send_max});
         to.sent.append(entry.bytes, 0, taken);
         if (to.window != FakeSocket::kUnlimited) to.window -= taken;
@@ -390,6 +446,9 @@ class FakeRing final : public io::Ring {
     std::map<int, std::deque<Waiting>> backlogs_;
     std::map<int, bool> readable_;
     std::vector<Started> started_, kernel_;  // not yet submitted; in the kernel's hands, oldest first
+    std::array<bool, static_cast<size_t>(io::Kind::count_)> held_{};
+    bool cancels_lose_ = false, woken_ = false;
+    FakeEntropy* chance_ = nullptr;
     uint32_t shortages_ = 0, wakes_ = 0;
     Duration last_wait_{};
     Stats stats_;
