@@ -1,0 +1,601 @@
+#include "ringcast/ws/connection.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../support/fake_core.h"
+#include "recorder.h"
+
+namespace rc::ws {
+namespace {
+
+constexpr Duration kTick = io::TimerWheel::kTick;
+constexpr std::string_view kRequest =
+    "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+constexpr std::string_view kAnswer = "HTTP/1.1 101 ";
+
+std::string text(std::string_view payload, bool final = true) {
+    return masked(Opcode::text, payload, final);
+}
+std::string close_frame(uint16_t code, std::string_view reason = {}) {
+    return masked(Opcode::close, close_payload(code, reason));
+}
+
+/// One connection, its owner, and its peer.
+struct Client final : ConnectionHandler {
+    explicit Client(size_t buffer_bytes = 4096, CodecLimits codec = {}, uint32_t streams_max = 8)
+        : core(buffer_bytes, streams_max), endpoint(core.streams, {.codec = codec}) {
+        connection = std::make_unique<Connection>(endpoint, *this);
+        file = core.ring.open_socket();
+    }
+    ~Client() {
+        socket().window = test::FakeSocket::kUnlimited;
+        if (connection) connection->abort();
+        core.settle();
+        EXPECT_TRUE(closed || !opened_stream);
+        EXPECT_EQ(core.streams.open_streams(), 0U);
+        EXPECT_EQ(endpoint.pool.partials_attached(), 0U);
+    }
+
+    RequestVerdict on_request(const http::RequestHead& head) override {
+        path = head.path;
+        return verdict;
+    }
+    void on_open() override {
+        ++opens;
+        if (greet) connection->send(FrameRef(text_frame("hello")));
+    }
+    void on_message(Opcode, std::string_view payload) override {
+        EXPECT_EQ(closings, 0U) << "a message after the closing handshake began";
+        messages.emplace_back(payload);
+        if (close_on_message) connection->close(CloseCode::policy, "enough");
+    }
+    void on_control_frame() override {
+        EXPECT_EQ(closings, 0U);
+        ++control_frames;
+    }
+    void on_drained() override { ++drains; }
+    void on_closing() override { ++closings; }
+    void on_closed() override {
+        closed = true;
+        connection.reset();
+    }
+
+    void open() {
+        opened_stream = connection->open(file, {});
+        ASSERT_TRUE(opened_stream);
+        core.settle();
+    }
+    void upgrade() {
+        open();
+        deliver(kRequest);
+        ASSERT_EQ(opens, 1U);
+        ASSERT_TRUE(socket().take_sent().starts_with(kAnswer));
+    }
+    void deliver(std::string_view bytes) {
+        socket().deliver(bytes);
+        core.settle();
+    }
+    void deliver_end() {
+        socket().deliver_end();
+        core.settle();
+    }
+    void send(std::string_view payload) { connection->send(FrameRef(text_frame(payload))); }
+    test::FakeSocket& socket() { return core.ring.socket(file); }
+    /// What the peer's decoder makes of what was sent since the last call.
+    Events frames() { return decode_whole(socket().take_sent(), {.peer_role = Role::server}); }
+
+    test::FakeCore core;
+    Endpoint endpoint;
+    std::unique_ptr<Connection> connection;
+    io::File file;
+    RequestVerdict verdict;
+    bool greet = false, close_on_message = false, opened_stream = false, closed = false;
+    std::string path;
+    std::vector<std::string> messages;
+    uint32_t opens = 0, control_frames = 0, drains = 0, closings = 0;
+};
+
+// --- the handshake
+
+TEST(Connection, UpgradesWhereverTheRequestIsCut) {
+    for (size_t cut = 1; cut < kRequest.size(); ++cut) {
+        Client client;
+        client.open();
+        client.deliver(kRequest.substr(0, cut));
+        EXPECT_TRUE(client.connection->in_handshake());
+        EXPECT_EQ(client.socket().sent, "");
+        client.deliver(kRequest.substr(cut));
+        ASSERT_EQ(client.opens, 1U) << cut;
+        ASSERT_TRUE(client.socket().sent.starts_with(kAnswer));
+        ASSERT_NE(client.socket().sent.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), std::string::npos);
+        ASSERT_EQ(client.path, "/ws");
+    }
+}
+
+TEST(Connection, UpgradesByteByByteAndTakesTheFirstFrameFromTheSamePacket) {
+    Client by_byte(1);
+    by_byte.open();
+    by_byte.deliver(std::string(kRequest) + text("first"));
+    EXPECT_EQ(by_byte.messages, Events{"first"});
+
+    Client at_once;
+    at_once.greet = true;
+    at_once.open();
+    at_once.deliver(std::string(kRequest) + text("first") + text("second"));
+    EXPECT_EQ(at_once.messages, (Events{"first", "second"}));
+    auto const sent = at_once.socket().take_sent();
+    EXPECT_EQ(decode_whole(sent.substr(sent.find("\r\n\r\n") + 4), {.peer_role = Role::server}),
+              Events{"text hello"});
+}
+
+TEST(Connection, RefusesWithAnAnswerThenFin) {
+    struct Case {
+        std::string request;
+        std::string_view status;
+    };
+    auto replaced = [](std::string_view from, std::string_view to) {
+        std::string request(kRequest);
+        return request.replace(request.find(from), from.size(), to);
+    };
+    for (const auto& [request, status] : std::initializer_list<Case>{
+             {replaced("GET", "PUT"), "405"},
+             {replaced("Version: 13", "Version: 8"), "426"},
+             {replaced("Upgrade: websocket", "X: y"), "426"},
+             {replaced("dGhl", "!!!!"), "400"},
+             {replaced(" HTTP/1.1", ""), "400"},
+             {replaced("Host: a", "Cookie: " + std::string(limits::kHeaderBytes, 'x')), "431"}}) {
+        SCOPED_TRACE(request.substr(0, 40));
+        Client client;
+        client.open();
+        client.deliver(request);
+        EXPECT_TRUE(client.socket().sent.starts_with("HTTP/1.1 " + std::string(status)))
+            << client.socket().sent;
+        EXPECT_TRUE(client.socket().fin_sent);
+        EXPECT_FALSE(client.closed) << "the peer shall read the answer";
+        client.deliver("what still comes is thrown away");
+        client.deliver_end();
+        EXPECT_TRUE(client.closed);
+        EXPECT_EQ(client.opens + client.closings, 0U);
+        EXPECT_EQ(client.endpoint.metrics.refused.value(), 1U);
+    }
+}
+
+TEST(Connection, RefusesWithItsOwnersWords) {
+    Client client;
+    client.verdict = {false, "HTTP/1.1 404 Not Found\r\n\r\n"};
+    client.open();
+    client.deliver(kRequest);
+    EXPECT_EQ(client.socket().sent, client.verdict.response);
+    client.core.advance(seconds(2) - kTick);
+    EXPECT_FALSE(client.closed);
+    client.core.advance(2 * kTick);
+    EXPECT_TRUE(client.closed);
+}
+
+TEST(Connection, AHandshakeHasTenSecondsHoweverItTrickles) {
+    for (bool trickle : {false, true}) {
+        Client client;
+        client.open();
+        for (size_t i = 0; i < 9; ++i) {
+            if (trickle) client.deliver(kRequest.substr(i, 1));
+            client.core.advance(seconds(1));
+        }
+        client.core.advance(seconds(1) - kTick);
+        EXPECT_FALSE(client.closed);
+        client.core.advance(2 * kTick);
+        EXPECT_TRUE(client.closed);
+        EXPECT_EQ(client.socket().sent, "");
+    }
+}
+
+TEST(Connection, AnOpenConnectionMayBeIdle) {
+    Client client;
+    client.upgrade();
+    client.core.advance(hours(1));
+    client.deliver(text("still here"));
+    EXPECT_EQ(client.messages, Events{"still here"});
+}
+
+TEST(Connection, IsRefusedWhenTheCoreHasNoSlot) {
+    Client client(4096, {}, 0);
+    EXPECT_FALSE(client.connection->open(client.file, {}));
+    client.connection.reset();
+}
+
+TEST(Connection, ThePeersFinEndsAHandshake) {
+    Client client;
+    client.open();
+    client.deliver(kRequest.substr(0, 30));
+    client.deliver_end();
+    EXPECT_TRUE(client.closed);
+    EXPECT_EQ(client.closings, 0U);
+}
+
+// --- the message deadline
+
+struct Deadline : ::testing::Test {
+    Deadline() { client.upgrade(); }
+    void expect_timeout_at(Duration after) {
+        client.core.advance(after - kTick);
+        EXPECT_EQ(client.closings, 0U);
+        EXPECT_EQ(client.socket().sent, "");
+        client.core.advance(2 * kTick);
+        EXPECT_EQ(client.closings, 1U);
+        EXPECT_EQ(client.frames(), Events{"close 1008 message_timeout"});
+        EXPECT_TRUE(client.socket().fin_sent);
+    }
+    Client client;
+};
+
+TEST_F(Deadline, AFrameThatIsNotCompletedEndsTheConnectionAfterTenSeconds) {
+    client.deliver(text("abcdef").substr(0, 1));
+    expect_timeout_at(seconds(10));
+}
+
+TEST_F(Deadline, TricklingBytesDoNotExtendIt) {
+    auto const wire = text("abcdefghij");
+    for (size_t i = 0; i < 9; ++i) {
+        client.deliver(std::string_view(wire).substr(i, 1));
+        client.core.advance(seconds(1));
+    }
+    expect_timeout_at(seconds(1));
+}
+
+TEST_F(Deadline, FragmentsAndFramesBetweenThemDoNotExtendIt) {
+    client.deliver(text("a", false));
+    for (size_t i = 0; i < 9; ++i) {
+        client.core.advance(seconds(1));
+        client.deliver(masked(Opcode::continuation, "b", false) + masked(Opcode::pong, "p"));
+    }
+    expect_timeout_at(seconds(1));
+}
+
+TEST_F(Deadline, EachMessageHasItsOwn) {
+    auto const wire = text("abc");
+    for (size_t i = 0; i < 5; ++i) {
+        client.deliver(std::string_view(wire).substr(0, 2));
+        client.core.advance(seconds(6));
+        client.deliver(std::string_view(wire).substr(2));
+        client.core.advance(seconds(6));
+    }
+    EXPECT_EQ(client.messages.size(), 5U);
+    // The end of one and the beginning of the next in one packet.
+    client.deliver(std::string_view(wire).substr(0, 2));
+    for (size_t i = 0; i < 5; ++i) {
+        client.core.advance(seconds(6));
+        client.deliver(std::string(wire.substr(2)) + wire.substr(0, 2));
+    }
+    EXPECT_EQ(client.messages.size(), 10U);
+    expect_timeout_at(seconds(10));
+}
+
+TEST_F(Deadline, AMessageBehindACutControlFrameCountsFromItsOwnFirstByte) {
+    auto const ping = masked(Opcode::ping, "p");
+    auto const wire = text("abc");
+    client.deliver(std::string_view(ping).substr(0, 3));
+    client.core.advance(seconds(9));
+    client.deliver(ping.substr(3) + wire.substr(0, 2));
+    EXPECT_EQ(client.frames(), Events{"pong p"});
+    expect_timeout_at(seconds(10));
+}
+
+// --- the closing handshake
+
+TEST(Connection, AnswersTheClientsCloseWithItsCodeAndFin) {
+    for (bool fin_with_it : {false, true}) {
+        Client client;
+        client.upgrade();
+        client.socket().deliver(close_frame(4000, "bye"));
+        if (fin_with_it) client.socket().deliver_end();
+        client.core.settle();
+        EXPECT_EQ(client.frames(), Events{"close 4000 "});
+        EXPECT_EQ(client.closings, 1U);
+        EXPECT_TRUE(client.socket().fin_sent || client.closed);
+        if (!fin_with_it) {
+            EXPECT_FALSE(client.closed);
+            client.deliver_end();
+        }
+        EXPECT_TRUE(client.closed);
+        EXPECT_EQ(client.closings, 1U);
+    }
+}
+
+TEST(Connection, AnswersAnEmptyCloseWithAnEmptyOne) {
+    Client client;
+    client.upgrade();
+    client.deliver(masked(Opcode::close, ""));
+    EXPECT_EQ(client.frames(), Events{"close 1005 "});
+    EXPECT_TRUE(client.socket().fin_sent);
+}
+
+TEST(Connection, ClosesTcpFirstWhenTheClientHasAnsweredItsClose) {
+    Client client;
+    client.upgrade();
+    client.send("last words");
+    client.connection->close(CloseCode::policy, "reason");
+    EXPECT_EQ(client.closings, 1U);
+    client.connection->close(CloseCode::normal, "only the first call counts");
+    client.send("ignored");
+    client.core.settle();
+    EXPECT_EQ(client.frames(), (Events{"text last words", "close 1008 reason"}));
+    EXPECT_FALSE(client.socket().fin_sent) << "the client's close frame is awaited";
+    client.deliver(close_frame(1008));
+    EXPECT_TRUE(client.socket().fin_sent);
+    EXPECT_EQ(client.socket().sent, "");
+    client.deliver_end();
+    EXPECT_TRUE(client.closed);
+    EXPECT_EQ(client.closings, 1U);
+}
+
+TEST(Connection, IgnoresWhatComesBehindItsOwnClose) {
+    Client client;
+    client.upgrade();
+    client.connection->close(CloseCode::policy, "");
+    client.core.settle();
+    client.frames();
+    client.deliver(text("ignored") + masked(Opcode::ping, "p") + text("half of a message", false));
+    EXPECT_TRUE(client.messages.empty());
+    EXPECT_EQ(client.control_frames, 0U);
+    client.deliver(masked(Opcode::continuation, "its end") + close_frame(1000));
+    EXPECT_TRUE(client.socket().fin_sent);
+    EXPECT_EQ(client.socket().sent, "");
+}
+
+TEST(Connection, IgnoresWhatComesInTheSamePacketBehindAMessageThatEndedIt) {
+    Client client;
+    client.upgrade();
+    client.close_on_message = true;
+    client.deliver(text("one") + text("two") + masked(Opcode::ping, "p"));
+    EXPECT_EQ(client.messages, Events{"one"});
+    EXPECT_EQ(client.frames(), Events{"close 1008 enough"});
+}
+
+TEST(Connection, WaitsFiveSecondsForTheEnd) {
+    for (bool answered : {false, true}) {
+        Client client;
+        client.upgrade();
+        client.connection->close(CloseCode::policy, "");
+        client.core.settle();
+        if (answered) client.deliver(close_frame(1008));
+        // Nothing that comes extends it.
+        client.core.advance(seconds(4));
+        if (!answered) client.deliver(text("ignored") + text("cut", false));
+        client.core.advance(seconds(1) - kTick);
+        EXPECT_FALSE(client.closed);
+        client.core.advance(2 * kTick);
+        EXPECT_TRUE(client.closed);
+    }
+}
+
+TEST(Connection, ACloseThatCannotBeSentEndsAfterFiveSecondsToo) {
+    Client client;
+    client.upgrade();
+    client.socket().window = 0;
+    client.send("stuck");
+    client.core.settle();
+    client.connection->close(CloseCode::try_again_later, "slow_consumer");
+    client.core.advance(seconds(5) + kTick);
+    EXPECT_TRUE(client.closed);
+}
+
+TEST(Connection, ACloseDuringTheHandshakeEndsItWithoutAWord) {
+    Client client;
+    client.open();
+    client.connection->close(CloseCode::policy, "x");
+    client.core.settle();
+    EXPECT_TRUE(client.closed);
+    EXPECT_EQ(client.socket().sent, "");
+    EXPECT_EQ(client.closings, 0U);
+}
+
+TEST(Connection, DropUnsentMakesRoomForTheCloseFrame) {
+    Client client;
+    client.upgrade();
+    client.socket().window = 4;
+    for (int i = 0; i < 3; ++i)
+        client.send("lent");
+    client.core.settle();
+    for (int i = 0; i < 100; ++i)
+        client.send("dropped");
+    client.core.settle();
+    client.connection->drop_unsent();
+    client.connection->close(CloseCode::try_again_later, "slow_consumer");
+    client.socket().window = test::FakeSocket::kUnlimited;
+    client.core.settle();
+    EXPECT_EQ(client.frames(), (Events{"text lent", "text lent", "text lent", "close 1013 slow_consumer"}));
+}
+
+// --- the peer's FIN and reset
+
+TEST(Connection, AFinWithoutACloseEndsIt) {
+    Client client;
+    client.upgrade();
+    client.socket().deliver(text("last"));
+    client.deliver_end();
+    EXPECT_EQ(client.messages, Events{"last"});
+    EXPECT_EQ(client.closings, 1U);
+    EXPECT_TRUE(client.closed);
+}
+
+TEST(Connection, WhatIsQueuedIsStillSentAfterThePeersFin) {
+    Client client;
+    client.upgrade();
+    client.socket().window = 0;
+    client.send("answer");
+    client.core.settle();
+    client.deliver_end();
+    EXPECT_EQ(client.closings, 1U);
+    EXPECT_FALSE(client.closed);
+    client.send("too late");
+    client.socket().window = test::FakeSocket::kUnlimited;
+    client.core.settle();
+    EXPECT_EQ(client.frames(), Events{"text answer"});
+    EXPECT_TRUE(client.closed);
+}
+
+TEST(Connection, APeerThatHalfClosesAndReadsNothingHasFiveSeconds) {
+    Client client;
+    client.upgrade();
+    client.socket().window = 0;
+    client.send("answer");
+    client.core.settle();
+    client.deliver_end();
+    client.core.advance(seconds(5) + kTick);
+    EXPECT_TRUE(client.closed);
+}
+
+TEST(Connection, AResetEndsItAtOnce) {
+    Client client;
+    client.upgrade();
+    client.deliver(text("half", false));
+    client.socket().reset();
+    client.core.settle();
+    EXPECT_TRUE(client.closed);
+}
+
+TEST(Connection, AbortSaysNothing) {
+    Client client;
+    client.upgrade();
+    client.connection->abort();
+    client.core.settle();
+    EXPECT_TRUE(client.closed);
+    EXPECT_EQ(client.socket().sent, "");
+}
+
+// --- control frames and failures
+
+TEST(Connection, AnswersPingsInOrderAndTellsItsOwner) {
+    Client client;
+    client.upgrade();
+    client.deliver(masked(Opcode::ping, "1") + text("a") + masked(Opcode::ping, "2") +
+                   masked(Opcode::pong, "3"));
+    EXPECT_EQ(client.frames(), (Events{"pong 1", "pong 2"}));
+    EXPECT_EQ(client.control_frames, 3U);
+}
+
+TEST(Connection, AtMostTenPongsWait) {
+    Client client;
+    client.upgrade();
+    client.socket().window = 0;
+    Events expected;
+    for (int i = 0; i < 25; ++i) {
+        client.deliver(masked(Opcode::ping, std::to_string(i)));
+        if (i < 10) expected.push_back("pong " + std::to_string(i));
+    }
+    client.socket().window = test::FakeSocket::kUnlimited;
+    client.core.settle();
+    EXPECT_EQ(client.frames(), expected);
+    EXPECT_EQ(client.control_frames, 25U);
+    client.deliver(masked(Opcode::ping, "again"));
+    EXPECT_EQ(client.frames(), Events{"pong again"});
+}
+
+TEST(Connection, AFailureIsACloseFrameWithItsCodeThenFin) {
+    struct Case {
+        std::string wire;
+        std::string_view close;
+    };
+    for (const auto& [wire, code] :
+         std::initializer_list<Case>{{encode_frame(Opcode::text, "not masked"), "close 1002"},
+                                     {masked(Opcode::continuation, "of nothing"), "close 1002"},
+                                     {masked(Opcode::binary, "b"), "close 1003"},
+                                     {text("\xff"), "close 1007"},
+                                     {text(std::string(17, 'x')), "close 1009"},
+                                     {masked(Opcode::close, "x"), "close 1002"}}) {
+        SCOPED_TRACE(code);
+        Client client(4096, {.message_bytes_max = 16, .accept_binary = false});
+        client.upgrade();
+        client.deliver(text("before") + wire + text("behind"));
+        EXPECT_EQ(client.messages, Events{"before"});
+        auto const frames = client.frames();
+        ASSERT_EQ(frames.size(), 1U);
+        EXPECT_TRUE(frames[0].starts_with(code)) << frames[0];
+        EXPECT_TRUE(client.socket().fin_sent);
+        EXPECT_EQ(client.closings, 1U);
+        client.deliver(text("ignored"));
+        client.core.advance(seconds(5) + kTick);
+        EXPECT_TRUE(client.closed);
+        EXPECT_EQ(client.endpoint.metrics.protocol_failures.value(), 1U);
+    }
+}
+
+TEST(Connection, AFailureBehindItsOwnCloseEndsTheWaiting) {
+    Client client;
+    client.upgrade();
+    client.connection->close(CloseCode::policy, "");
+    client.core.settle();
+    client.frames();
+    client.deliver(encode_frame(Opcode::text, "not masked"));
+    EXPECT_TRUE(client.socket().fin_sent);
+    EXPECT_EQ(client.socket().sent, "");
+    client.deliver_end();
+    EXPECT_TRUE(client.closed);
+}
+
+TEST(Connection, EndsWellWhateverThePeerAndItsOwnerDo) {
+    for (uint64_t seed = 1; seed <= 300; ++seed) {
+        SCOPED_TRACE(seed);
+        test::FakeEntropy random(seed);
+        Client client(1 + random.next() % 64);
+        client.core.ring.shuffle(&random);
+        client.open();
+        client.deliver(kRequest);
+        client.socket().window = random.next() % 200;
+        bool ended = false;
+        for (int i = 0; i < 40; ++i) {
+            switch (random.next() % 12) {
+                case 0:
+                case 1:
+                case 2:
+                    if (ended) break;
+                    switch (random.next() % 6) {
+                        case 0: client.socket().deliver(text("a")); break;
+                        case 1: client.socket().deliver(text("b", false)); break;
+                        case 2: client.socket().deliver(masked(Opcode::ping, "p")); break;
+                        case 3: client.socket().deliver(masked(Opcode::continuation, "c")); break;
+                        case 4: client.socket().deliver(text("cut").substr(0, 1 + random.next() % 6)); break;
+                        default:
+                            if (random.next() % 4 == 0) client.socket().deliver(close_frame(1000));
+                            break;
+                    }
+                    break;
+                case 3:
+                case 4:
+                    if (client.connection) client.send("hello");
+                    break;
+                case 5: client.socket().window += random.next() % 20; break;
+                case 6:
+                    if (client.connection && random.next() % 5 == 0)
+                        client.connection->close(CloseCode::policy, "x");
+                    break;
+                case 7:
+                    if (random.next() % 10 == 0 && !ended) {
+                        client.socket().deliver_end();
+                        ended = true;
+                    }
+                    break;
+                case 8:
+                    if (random.next() % 20 == 0) client.socket().reset();
+                    break;
+                case 9:
+                    if (client.connection && random.next() % 5 == 0) client.connection->drop_unsent();
+                    break;
+                default: client.core.advance(milliseconds(random.next() % 2000)); break;
+            }
+        }
+        if (client.connection) client.connection->close(CloseCode::normal, "");
+        client.core.advance(seconds(5) + kTick);
+        EXPECT_TRUE(client.closed);
+        EXPECT_LE(client.closings, 1U);
+        client.core.ring.shuffle(nullptr);
+    }
+}
+
+}  // namespace
+}  // namespace rc::ws
