@@ -1,0 +1,577 @@
+// Sessions, publishers and the store together, with a moved clock and an order by chance.
+#include "../support/world.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace rc::server {
+namespace {
+
+using test::TestWorld;
+using test::Texts;
+
+constexpr Duration kTick = io::TimerWheel::kTick;
+
+std::string subscribe(std::string_view data) {
+    return R"({"type":"subscribe","data":)" + std::string(data) + "}";
+}
+std::string to_user(int n, std::string_view user = "u", std::string_view type = "x") {
+    return R"({"type":")" + std::string(type) + R"(","userId":")" + std::string(user) + R"(","data":{"n":)" +
+           std::to_string(n) + "}}";
+}
+std::string to_topic(int n, std::string_view topic = "t") {
+    return R"({"type":"x","topic":")" + std::string(topic) + R"(","data":{"n":)" + std::to_string(n) + "}}";
+}
+std::string message(int n) {
+    return R"({"type":"x","data":{"n":)" + std::to_string(n) + "}}";
+}
+/// The number behind the mark; -1 without it.
+int64_t number(std::string_view text, std::string_view mark) {
+    auto const at = text.find(mark);
+    return at == std::string_view::npos ? -1 : std::stoll(std::string(text.substr(at + mark.size())));
+}
+std::string error_code(std::string_view text) {
+    constexpr std::string_view kMark = R"({"type":"error","data":{"code":")";
+    if (!text.starts_with(kMark)) return {};
+    text.remove_prefix(kMark.size());
+    return std::string(text.substr(0, text.find('"')));
+}
+
+// --- time
+
+TEST(World, AClientThatSaysNothingForHalfAnHourIsClosed) {
+    TestWorld world({.workers = 1});
+    auto& silent = world.connect(0);
+    auto& alive = world.connect(0);
+    auto& late = world.connect(0);
+    world.advance(minutes(29));
+    alive.say(R"({"type":"pong"})");
+    EXPECT_EQ(silent.close(), "");
+    world.advance(minutes(1) - 2 * kTick);
+    EXPECT_EQ(silent.close(), "");
+    late.say("not JSON, and a message all the same");
+    world.advance(3 * kTick);
+    EXPECT_EQ(silent.close(), "1008 inactivity_timeout");
+    auto const texts = silent.take();
+    ASSERT_EQ(texts.size(), 1U);
+    EXPECT_EQ(error_code(texts[0]), "inactivity_timeout");
+    EXPECT_EQ(alive.close() + late.close(), "");
+    world.advance(minutes(29));
+    EXPECT_EQ(alive.close(), "1008 inactivity_timeout");
+    EXPECT_EQ(late.close(), "");
+    world.advance(minutes(2));
+    EXPECT_EQ(late.close(), "1008 inactivity_timeout");
+}
+
+TEST(World, HeartbeatsAreSpreadOverTheInterval) {
+    constexpr uint32_t kClients = 200;
+    TestWorld world({.workers = 2});
+    std::vector<TestWorld::Client*> clients;
+    for (uint32_t i = 0; i < kClients; ++i)
+        clients.push_back(&world.connect(i % 2));
+    uint32_t before = 0, most = 0;
+    for (int second = 0; second < 25; ++second) {
+        world.advance(seconds(1));
+        uint32_t sum = 0;
+        for (auto* client : clients)
+            sum += client->heartbeats();
+        most = std::max(most, sum - before);
+        before = sum;
+    }
+    EXPECT_EQ(before, kClients);
+    EXPECT_LT(most, 30U);  // 8 when all is even
+    world.advance(2 * kTick);
+    for (int round = 1; round <= 3; ++round) {
+        for (auto* client : clients)
+            ASSERT_EQ(client->heartbeats(), static_cast<uint32_t>(round));
+        world.advance(seconds(25));
+    }
+}
+
+TEST(World, AClockThatJumpsAsksEachClientOnce) {
+    TestWorld world({.workers = 1});
+    auto& client = world.connect(0);
+    world.clock.advance(minutes(10));
+    world.settle();
+    EXPECT_EQ(client.heartbeats(), 1U);
+    world.advance(seconds(25) + 2 * kTick);
+    EXPECT_EQ(client.heartbeats(), 2U);
+}
+
+TEST(World, TheEleventhMessageInASecondEndsTheConnection) {
+    for (bool late : {false, true}) {
+        TestWorld world({.workers = 1});
+        auto& client = world.connect(0);
+        client.say(subscribe(R"({"topics":["t"]})"));
+        for (int i = 0; i < 9; ++i)
+            client.post(R"({"type":"pong"})");
+        world.settle();
+        world.clock.advance(milliseconds(late ? 1000 : 999));
+        client.say(subscribe(R"({"topics":["t"]})"));
+        EXPECT_EQ(client.close(), late ? "" : "1008 rate_limit_exceeded");
+        EXPECT_EQ(client.take().size(), late ? 0U : 1U);
+    }
+}
+
+// --- the end
+
+TEST(World, ADrainClosesTheFirstAtOnceAndTheOthersEvenly) {
+    TestWorld world({.workers = 1});
+    std::vector<TestWorld::Client*> clients;
+    for (int i = 0; i < 11; ++i)
+        clients.push_back(&world.connect(0));
+    auto closed = [&clients] {
+        return std::count_if(clients.begin(), clients.end(), [](auto* c) { return !c->close().empty(); });
+    };
+    world.order(Control::drain);
+    world.settle();
+    EXPECT_EQ(closed(), 1);
+    world.advance(2 * kTick);
+    for (int i = 1; i <= 9; ++i) {
+        world.advance(seconds(1) - 3 * kTick);
+        EXPECT_EQ(closed(), i);
+        world.advance(3 * kTick);
+        EXPECT_EQ(closed(), i + 1);
+    }
+    EXPECT_EQ(world.connect(0).status(), 503);
+    EXPECT_EQ(world.publish(to_topic(1)).status, 200)
+        << "publishers are served until the last client is gone";
+    world.advance(seconds(1));
+    EXPECT_EQ(closed(), 11);
+    for (auto* client : clients) {
+        EXPECT_EQ(client->close(), "1012 shutting_down");
+        auto const texts = client->take();
+        ASSERT_EQ(texts.size(), 1U);
+        EXPECT_EQ(error_code(texts[0]), "shutting_down");
+    }
+    EXPECT_EQ(world.reported(Control::drain), 0U) << "the last closing handshakes are under way";
+    for (auto* client : clients) {
+        if (!client->socket().closed) client->hang_up();
+    }
+    world.advance(milliseconds(10) + 2 * kTick);
+    EXPECT_EQ(world.reported(Control::drain), 1U);
+}
+
+TEST(World, ADrainKeepsItsScheduleWhenTheClockJumps) {
+    TestWorld world({.workers = 2});
+    std::vector<TestWorld::Client*> clients;
+    for (uint32_t i = 0; i < 22; ++i)
+        clients.push_back(&world.connect(i % 2));
+    world.order(Control::drain);
+    world.settle();
+    world.clock.advance(seconds(5));
+    world.settle();
+    EXPECT_EQ(std::count_if(clients.begin(), clients.end(), [](auto* c) { return !c->close().empty(); }), 12);
+    world.clock.advance(hours(1));
+    world.settle();
+    EXPECT_EQ(std::count_if(clients.begin(), clients.end(), [](auto* c) { return !c->close().empty(); }), 22);
+    world.advance(seconds(6));
+    EXPECT_EQ(world.reported(Control::drain), 2U);
+}
+
+TEST(World, ADrainWithoutClientsEndsAtOnce) {
+    TestWorld world;
+    world.order(Control::drain);
+    world.settle();
+    EXPECT_EQ(world.reported(Control::drain), 2U);
+    world.order(Control::finish);
+    world.settle();
+    EXPECT_EQ(world.reported(Control::finish), 2U);
+}
+
+// --- slow readers
+
+Config small_queue() {
+    Config config;
+    config.limits.send_queue_messages = 16;
+    config.limits.send_queue_bytes = 4096;
+    return config;
+}
+
+TEST(World, AClientThatDoesNotReadIsClosedAndTheOthersAreNot) {
+    TestWorld world({.workers = 1, .config = small_queue()});
+    auto& slow = world.connect(0);
+    auto& other = world.connect(0);
+    for (auto* client : {&slow, &other})
+        client->say(subscribe(R"({"topics":["t"]})"));
+    slow.socket().window = 0;
+    Texts expected;
+    for (int i = 0; i < 40; ++i) {
+        ASSERT_EQ(world.publish(to_topic(i)).status, 200);
+        expected.push_back(message(i));
+    }
+    EXPECT_EQ(other.take(), expected);
+    slow.socket().window = test::FakeSocket::kUnlimited;
+    world.settle();
+    // What the kernel had been given, whole; then the error, then the close frame.
+    auto const texts = slow.take();
+    ASSERT_GE(texts.size(), 2U);
+    EXPECT_LT(texts.size(), 17U);
+    for (std::size_t i = 0; i + 1 < texts.size(); ++i)
+        EXPECT_EQ(texts[i], message(static_cast<int>(i)));
+    EXPECT_EQ(error_code(texts.back()), "slow_consumer");
+    EXPECT_EQ(slow.close(), "1013 slow_consumer");
+}
+
+TEST(World, ABurstAloneIsNoSlowness) {
+    TestWorld world({.workers = 1, .config = small_queue()});
+    auto& client = world.connect(0);
+    client.say(subscribe(R"({"topics":["t"]})"));
+    std::string batch;
+    Texts expected;
+    for (int i = 0; i < 200; ++i) {
+        batch += to_topic(i) + "\n";
+        expected.push_back(message(i));
+    }
+    EXPECT_EQ(world.publish(batch, 0, "Content-Type: application/x-ndjson\r\n").status, 200);
+    EXPECT_EQ(client.take(), expected);
+    EXPECT_EQ(client.close(), "");
+}
+
+// --- resume
+
+/// Publishers, and a client that resumes at some moment, in an order by chance: it sees everything of its log
+/// once and in order.
+void resume_by_chance(uint64_t seed, bool with_backlog) {
+    SCOPED_TRACE(seed);
+    TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
+    auto& chance = world.chance;
+    int n = 0;
+    if (with_backlog) {
+        std::string batch;
+        for (; n < 300; ++n)
+            batch += to_user(n) + "\n";
+        ASSERT_EQ(world.publish(batch, 1, "Content-Type: application/x-ndjson\r\n").status, 200);
+    }
+    std::vector<std::unique_ptr<TestWorld::ApiClient>> publishers;
+    for (uint32_t i = 0; i < 3; ++i)
+        publishers.push_back(std::make_unique<TestWorld::ApiClient>(world, i % 2));
+    auto& client = world.connect(static_cast<uint32_t>(seed % 2));
+    int const resume_at = static_cast<int>(chance.next() % 40);
+    std::string const since = with_backlog && chance.next() % 2 ? "e-200" : "0";
+    for (int i = 0; i < 80; ++i) {
+        if (i == resume_at) client.post(subscribe(R"({"userId":"u","since":")" + since + "\"}"));
+        if (chance.next() % 2)
+            publishers[chance.next() % publishers.size()]->post("/api/publish", to_user(n++));
+        if (chance.next() % 8 == 0) client.socket().window = 1 + chance.next() % 3000;
+        if (chance.next() % 8 == 0) client.socket().window = test::FakeSocket::kUnlimited;
+        for (auto turns = chance.next() % 12; turns > 0; --turns)
+            world.step();
+    }
+    client.socket().window = test::FakeSocket::kUnlimited;
+    world.settle();
+    auto texts = client.take();
+    ASSERT_FALSE(texts.empty());
+    EXPECT_TRUE(texts[0].starts_with(R"({"type":"ack")")) << texts[0];
+    std::vector<int64_t> offsets;
+    std::set<int64_t> numbers;
+    for (std::size_t i = 1; i < texts.size(); ++i) {
+        offsets.push_back(number(texts[i], R"("offset":"e-)"));
+        EXPECT_TRUE(numbers.insert(number(texts[i], R"("n":)")).second) << "twice: " << texts[i];
+    }
+    EXPECT_TRUE(std::is_sorted(offsets.begin(), offsets.end()));
+    ASSERT_FALSE(offsets.empty());
+    int64_t const first = since == "0" ? 1 : 201;
+    EXPECT_EQ(offsets.front(), first);
+    EXPECT_EQ(offsets.back(), n) << "the newest";
+    EXPECT_EQ(static_cast<int64_t>(offsets.size()), n - first + 1);
+    EXPECT_EQ(client.close(), "");
+}
+
+TEST(World, AResumeSeesEverythingOnceAndInOrderWhilePublicationsGoOn) {
+    for (uint64_t seed = 1; seed <= 40; ++seed)
+        resume_by_chance(seed, false);
+}
+TEST(World, LikewiseWithALongBacklogAndASocketThatBlocks) {
+    for (uint64_t seed = 1; seed <= 15; ++seed)
+        resume_by_chance(seed, true);
+}
+
+TEST(World, MessagesWithoutALogWaitBehindAReplay) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        SCOPED_TRACE(seed);
+        TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
+        for (int i = 0; i < 5; ++i)
+            ASSERT_EQ(world.publish(to_user(i)).status, 200);
+        auto& client = world.connect(1);
+        client.post(subscribe(R"({"userId":"u","topics":["t"],"since":"0"})"));
+        TestWorld::ApiClient api(world, 0);
+        int const live = 100;
+        for (int i = 0; i < 5; ++i)
+            api.post("/api/publish", to_topic(live + i));
+        world.settle();
+        auto const texts = client.take();
+        std::vector<int64_t> lived, logged;
+        for (const auto& text : texts) {
+            if (text.starts_with(R"({"type":"ack")")) continue;
+            auto const n = number(text, R"("n":)");
+            (n >= live ? lived : logged).push_back(n);
+        }
+        EXPECT_EQ(logged, (std::vector<int64_t>{0, 1, 2, 3, 4}));
+        EXPECT_TRUE(std::is_sorted(lived.begin(), lived.end()));
+        // What came after the subscription is complete from its first message on.
+        if (!lived.empty()) {
+            EXPECT_EQ(lived.back(), live + 4);
+        }
+        auto const first_live =
+            std::find_if(texts.begin(), texts.end(), [](auto& t) { return number(t, R"("n":)") >= 100; });
+        for (auto it = first_live; it != texts.end(); ++it)
+            EXPECT_GE(number(*it, R"("n":)"), live);
+    }
+}
+
+TEST(World, AReplayOfTheUnreadGoesOverIntoLiveMessages) {
+    TestWorld world({.workers = 2, .delay_store = true});
+    auto notify = [&world](std::string_view id) {
+        return world
+            .publish(R"({"type":"notification","userId":"u","data":{"id":")" + std::string(id) + R"("}})")
+            .status;
+    };
+    for (auto id : {"a", "b", "c"})
+        ASSERT_EQ(notify(id), 200);
+    auto& reader = world.connect(0);
+    reader.say(subscribe(R"({"userId":"u"})"));
+    reader.say(R"({"type":"mark_read","data":{"notificationId":"b"}})");
+    auto& client = world.connect(1);
+    client.say(subscribe(R"({"userId":"u","replay":"unread"})"));
+    ASSERT_EQ(notify("d"), 200);
+    auto const texts = client.take();
+    ASSERT_EQ(texts.size(), 4U);
+    EXPECT_NE(texts[0].find(R"("unreadCount":2)"), std::string::npos) << texts[0];
+    EXPECT_NE(texts[1].find(R"("id":"a")"), std::string::npos);
+    EXPECT_NE(texts[2].find(R"("id":"c")"), std::string::npos);
+    EXPECT_NE(texts[3].find(R"("id":"d")"), std::string::npos);
+}
+
+TEST(World, ReadMarksReachTheUsersOtherConnectionsThatAskedForThem) {
+    TestWorld world({.workers = 2, .delay_store = true});
+    ASSERT_EQ(world.publish(R"({"type":"notification","userId":"u","data":{"id":"a"}})").status, 200);
+    auto& marker = world.connect(0);
+    auto& other = world.connect(1);
+    auto& neighbour = world.connect(0);
+    auto& plain = world.connect(1);
+    auto& stranger = world.connect(1);
+    for (auto* client : {&marker, &other, &neighbour})
+        client->say(subscribe(R"({"userId":"u","sync":true})"));
+    plain.say(subscribe(R"({"userId":"u"})"));
+    stranger.say(subscribe(R"({"userId":"v","sync":true})"));
+    for (int i = 0; i < 2; ++i)
+        marker.say(R"({"type":"mark_read","id":7,"data":{"notificationId":"a"}})");
+    Texts const marked{R"({"type":"notification_read","data":{"notificationId":"a","unreadCount":0}})"};
+    EXPECT_EQ(other.take(), marked);
+    EXPECT_EQ(neighbour.take(), marked);
+    EXPECT_EQ(plain.take(), Texts{});
+    EXPECT_EQ(stranger.take(), Texts{});
+    Texts const acks(2, R"({"type":"ack","id":7,"data":{"unreadCount":0}})");
+    EXPECT_EQ(marker.take(), acks);
+}
+
+// --- connections of one user
+
+TEST(World, TheOldestOfTooManyConnectionsOfAUserGoesWhereverItIs) {
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        SCOPED_TRACE(seed);
+        Config config;
+        config.limits.connections_per_user = 4;
+        TestWorld world({.workers = 2, .seed = seed, .config = config});
+        std::vector<TestWorld::Client*> clients;
+        for (uint32_t i = 0; i < 9; ++i) {
+            clients.push_back(&world.connect(static_cast<uint32_t>(world.chance.next() % 2)));
+            clients.back()->say(subscribe(R"({"userId":"u"})"));
+            world.advance(seconds(1));
+            for (uint32_t j = 0; j <= i; ++j)
+                ASSERT_EQ(clients[j]->close(), j + 4 <= i ? "1008 connection_limit_exceeded" : "")
+                    << j << " of " << i;
+        }
+    }
+}
+
+// --- publishers
+
+TEST(World, AnIdempotencyKeyHoldsOnEveryCore) {
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        for (bool stored : {false, true}) {
+            SCOPED_TRACE(seed);
+            TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
+            auto& client = world.connect(1);
+            client.say(subscribe(R"({"userId":"u","topics":["t"]})"));
+            auto const body = stored ? to_user(1) : to_topic(1);
+            TestWorld::ApiClient one(world, 0), two(world, 1);
+            for (auto* api : {&one, &two})
+                api->post("/api/publish", body, "Idempotency-Key: k\r\n");
+            world.settle();
+            auto const first = one.take(), second = two.take();
+            ASSERT_EQ(first.size(), 1U);
+            ASSERT_EQ(second.size(), 1U);
+            EXPECT_EQ(first[0].status, 200);
+            EXPECT_EQ(second[0].status, 200);
+            EXPECT_EQ(first[0].body, second[0].body);
+            EXPECT_EQ(client.take(), Texts{message(1)});
+            EXPECT_EQ(world.publish(stored ? to_user(2) : to_topic(2), 1, "Idempotency-Key: k\r\n").status,
+                      409);
+            EXPECT_EQ(client.take(), Texts{});
+        }
+    }
+}
+
+TEST(World, APublicationThatFindsOneMailboxFullReachesNobody) {
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        SCOPED_TRACE(seed);
+        TestWorld world({.workers = 3, .seed = seed, .mailbox_places = 8});
+        std::vector<TestWorld::Client*> clients;
+        for (uint32_t core = 0; core < 3; ++core) {
+            clients.push_back(&world.connect(core));
+            clients.back()->say(subscribe(R"({"topics":["t"]})"));
+        }
+        auto const home = world.core(0).sequencer().home_of_topic("t");
+        uint32_t const stuck = (home + 1) % 3;
+        world.freeze(stuck);
+        Texts accepted;
+        int refused = 0;
+        for (int i = 0; i < 12; ++i) {
+            auto const answer = world.publish(to_topic(i), home);
+            if (answer.status == 200) {
+                accepted.push_back(message(i));
+            } else {
+                EXPECT_EQ(answer.status, 503);
+                ++refused;
+            }
+        }
+        EXPECT_GT(refused, 0);
+        EXPECT_FALSE(accepted.empty());
+        world.thaw(stuck);
+        world.settle();
+        for (auto* client : clients)
+            EXPECT_EQ(client->take(), accepted);
+        EXPECT_EQ(world.publish(to_topic(99), home).status, 200) << "the places are free again";
+    }
+}
+
+TEST(World, ABatchWaitsForPlacesAndKeepsItsOrder) {
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        SCOPED_TRACE(seed);
+        TestWorld world(
+            {.workers = 2, .seed = seed, .mailbox_places = 8, .shuffle = true, .delay_store = true});
+        auto& topic = world.connect(0);
+        auto& user = world.connect(1);
+        topic.say(subscribe(R"({"topics":["t"]})"));
+        user.say(subscribe(R"({"userId":"u"})"));
+        std::string batch;
+        Texts topics, users;
+        for (int i = 0; i < 60; ++i) {
+            batch += (i % 2 ? to_topic(i) : to_user(i)) + "\n";
+            (i % 2 ? topics : users).push_back(message(i));
+        }
+        auto const answer = world.publish(batch, 1, "Content-Type: application/x-ndjson\r\n");
+        EXPECT_EQ(answer.body, R"({"accepted":60,"rejected":[]})");
+        EXPECT_EQ(topic.take(), topics);
+        EXPECT_EQ(user.take(), users);
+    }
+}
+
+// A publisher that waits for each answer, on any core, to a user or a topic in turn: one client that gets
+// both sees its order.
+TEST(World, APublisherThatWaitsIsHeardInItsOrder) {
+    for (uint64_t seed = 1; seed <= 15; ++seed) {
+        SCOPED_TRACE(seed);
+        TestWorld world({.workers = 3, .seed = seed, .shuffle = true, .delay_store = true});
+        auto& chance = world.chance;
+        std::vector<TestWorld::Client*> clients;
+        for (uint32_t core = 0; core < 3; ++core) {
+            clients.push_back(&world.connect(core));
+            clients.back()->say(subscribe(R"({"userId":"u","topics":["t","s"]})"));
+        }
+        std::vector<std::unique_ptr<TestWorld::ApiClient>> apis;
+        for (uint32_t core = 0; core < 3; ++core)
+            apis.push_back(std::make_unique<TestWorld::ApiClient>(world, core));
+        Texts expected;
+        for (int i = 0; i < 30; ++i) {
+            auto& api = *apis[chance.next() % 3];
+            auto const kind = chance.next() % 3;
+            api.post("/api/publish", kind == 0 ? to_user(i) : to_topic(i, kind == 1 ? "t" : "s"));
+            expected.push_back(message(i));
+            std::vector<TestWorld::ApiAnswer> answers;
+            for (int turns = 0; answers.empty(); ++turns) {
+                ASSERT_LT(turns, 10'000);
+                world.step();
+                answers = api.take();
+            }
+            ASSERT_EQ(answers[0].status, 200);
+        }
+        world.settle();
+        for (auto* client : clients)
+            EXPECT_EQ(client->take(), expected);
+    }
+}
+
+// Clients that come, subscribe, leave, stop reading and are thrown out while publications of every kind go
+// on. What each of them gets is in order and never twice; the world ends with nothing left over.
+TEST(World, EndsWellWhateverItsClientsDo) {
+    for (uint64_t seed = 1; seed <= 25; ++seed) {
+        SCOPED_TRACE(seed);
+        TestWorld world({.workers = 2,
+                         .seed = seed,
+                         .mailbox_places = seed % 3 == 0 ? 16U : 1024U,
+                         .config = small_queue(),
+                         .shuffle = true,
+                         .delay_store = true});
+        auto& chance = world.chance;
+        std::vector<TestWorld::Client*> clients;
+        std::vector<std::unique_ptr<TestWorld::ApiClient>> apis;
+        for (uint32_t i = 0; i < 2; ++i)
+            apis.push_back(std::make_unique<TestWorld::ApiClient>(world, i));
+        std::map<TestWorld::Client*, Texts> seen;
+        int n = 0;
+        for (int i = 0; i < 250; ++i) {
+            if (clients.size() < 8 || chance.next() % 30 == 0)
+                clients.push_back(&world.connect(static_cast<uint32_t>(chance.next() % 2)));
+            auto& client = *clients[chance.next() % clients.size()];
+            bool const open = !client.socket().closed && client.close().empty();
+            switch (chance.next() % 12) {
+                case 0:
+                    if (open) client.post(subscribe(R"({"userId":"u","topics":["t"]})"));
+                    break;
+                case 1:
+                    if (open) client.post(subscribe(R"({"userId":"u","since":"0","sync":true})"));
+                    break;
+                case 2:
+                    if (open) client.post(subscribe(R"({"userId":"u","replay":"unread"})"));
+                    break;
+                case 3:
+                    if (open) client.post(R"({"type":"unsubscribe","data":{}})");
+                    break;
+                case 4: client.socket().window = chance.next() % 400; break;
+                case 5: client.socket().window = test::FakeSocket::kUnlimited; break;
+                case 6:
+                    if (chance.next() % 6 == 0) client.socket().reset();
+                    break;
+                case 7:
+                    if (chance.next() % 10 == 0) apis[0]->post("/api/users/u/disconnect", "");
+                    break;
+                case 8: apis[1]->post("/api/publish", to_topic(n++)); break;
+                case 9: apis[0]->post("/api/publish", to_user(n++)); break;
+                default:
+                    apis[0]->post("/api/publish", R"({"type":"x","broadcast":true,"data":{"n":)" +
+                                                      std::to_string(n++) + "}}");
+            }
+            for (auto turns = chance.next() % 10; turns > 0; --turns)
+                world.step();
+            if (chance.next() % 10 == 0) world.clock.advance(milliseconds(chance.next() % 3000));
+        }
+        for (auto* client : clients)
+            client->socket().window = test::FakeSocket::kUnlimited;
+        world.settle();
+        for (auto& api : apis) {
+            for (const auto& answer : api->take())
+                EXPECT_TRUE(answer.status == 200 || answer.status == 503) << answer.status << answer.body;
+        }
+        EXPECT_EQ(world.publish(to_user(n)).status, 200);
+    }
+}
+
+}  // namespace
+}  // namespace rc::server

@@ -1,0 +1,435 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../../../src/server/core.h"
+#include "../../../src/server/store_host.h"
+#include "fake_ring.h"
+#include "ringcast/store/memory_log.h"
+#include "ringcast/ws/codec.h"
+#include "ringcast/ws/frame.h"
+
+/// The whole server in one thread: workers, the store's core, and main's place in the mesh, each on a ring
+/// of plain memory, with one clock that a test moves. Which core has its turn next, which completion comes
+/// first and how long the store takes is decided by the seed.
+///
+///     TestWorld world({.workers = 2, .seed = 7});
+///     auto& client = world.connect(1);                  // a WebSocket on core 1
+///     client.say(R"({"type":"subscribe","data":{"topics":["t"]}})");
+///     EXPECT_EQ(world.publish(R"({"type":"x","topic":"t","data":1})").status, 200);
+///     EXPECT_EQ(client.take(), Texts{R"({"type":"x","data":1})"});
+///     world.advance(minutes(30));
+namespace rc::test {
+
+using Texts = std::vector<std::string>;
+
+/// Holds back what comes out of a log, by chance. Publications and read marks keep their order; an answer to
+/// a Read may be overtaken by what was committed after its snapshot, as with a log that reads on the side.
+class DelayedLog final : public store::Log, private store::Outcomes {
+  public:
+    DelayedLog(std::unique_ptr<store::Log> log, FakeEntropy& chance)
+        : log_(std::move(log)), chance_(chance) {}
+
+    [[nodiscard]] bool submit(store::Request&& request) override { return log_->submit(std::move(request)); }
+    bool step(WallTime now, store::Outcomes& out) override {
+        bool const more = log_->step(now, *this);
+        while (!held_.empty() && chance_.next() % 3 != 0) {
+            held_.front()(out);
+            held_.erase(held_.begin());
+        }
+        std::erase_if(reads_, [&](auto& answer) {
+            if (chance_.next() % 4 != 0) return false;
+            out.answer(std::move(answer));
+            return true;
+        });
+        return more || !held_.empty() || !reads_.empty();
+    }
+
+  private:
+    void publication(std::shared_ptr<const store::Publication> publication) override {
+        held_.emplace_back([publication](store::Outcomes& out) { out.publication(publication); });
+    }
+    void read_mark(std::shared_ptr<const store::ReadMark> mark) override {
+        held_.emplace_back([mark](store::Outcomes& out) { out.read_mark(mark); });
+    }
+    void answer(store::Answer answer) override {
+        // Behind what was held when its snapshot was made; then by chance.
+        held_.emplace_back(
+            [this, shared = std::make_shared<store::Answer>(std::move(answer))](store::Outcomes& out) {
+                if (std::holds_alternative<store::ReadAnswer>(*shared)) {
+                    reads_.push_back(std::move(*shared));
+                } else {
+                    out.answer(std::move(*shared));
+                }
+            });
+    }
+
+    std::unique_ptr<store::Log> log_;
+    FakeEntropy& chance_;
+    std::vector<std::function<void(store::Outcomes&)>> held_;
+    std::vector<store::Answer> reads_;
+};
+
+class TestWorld {
+  public:
+    struct Options {
+        uint32_t workers = 2;
+        uint64_t seed = 1;
+        uint32_t mailbox_places = 1024;
+        server::Config config;
+        bool shuffle = false;      // completions in an order by chance
+        bool delay_store = false;  // see DelayedLog
+    };
+
+    class Client;
+    class ApiClient;
+    struct ApiAnswer {
+        int status = 0;
+        std::string body;
+    };
+
+    TestWorld() : TestWorld(Options()) {}
+    explicit TestWorld(Options options)
+        : options_(std::move(options)),
+          chance(options_.seed),
+          mesh_(options_.workers + 2, options_.mailbox_places),
+          shared_{.config = options_.config,
+                  .api_key = "key",
+                  .epoch = "e",
+                  .hash_key = {1, 2},
+                  .workers = options_.workers,
+                  .started = clock.wall(),
+                  .store = static_cast<reactor::CoreId>(options_.workers),
+                  .main = static_cast<reactor::CoreId>(options_.workers + 1),
+                  .entropy = chance,
+                  .cores = std::vector<server::Core*>(options_.workers)} {
+        for (uint32_t i = 0; i < mesh_.size(); ++i) {
+            auto const id = static_cast<reactor::CoreId>(i);
+            reactor::CoreScope const scope(id);
+            rings_.push_back(std::make_unique<FakeRing>());
+            rings_.back()->set_direct_slots(100'000);
+            if (options_.shuffle) rings_.back()->shuffle(&chance);
+            mesh_.attach(id, *rings_.back());
+            reactors_.push_back(std::make_unique<reactor::Reactor>(id, *rings_.back(), clock, mesh_));
+        }
+        for (uint32_t i = 0; i < options_.workers; ++i) {
+            reactor::CoreScope const scope(static_cast<reactor::CoreId>(i));
+            programs_.push_back(std::make_unique<server::Core>(
+                *reactors_[i], shared_, std::vector<int>{kClientListener}, std::vector<int>{kApiListener}));
+        }
+        {
+            reactor::CoreScope const scope(shared_.store);
+            store::MemoryLog::Options log_options;
+            log_options.epoch = shared_.epoch;
+            log_options.retention = options_.config.inbox.retention;
+            log_options.notifications_per_user = options_.config.inbox.notifications_per_user;
+            std::unique_ptr<store::Log> log = std::make_unique<store::MemoryLog>(std::move(log_options));
+            if (options_.delay_store) log = std::make_unique<DelayedLog>(std::move(log), chance);
+            programs_.push_back(std::make_unique<server::StoreHost>(*reactors_[shared_.store],
+                                                                    options_.workers, std::move(log)));
+        }
+        {
+            reactor::CoreScope const scope(shared_.main);
+            programs_.push_back(std::make_unique<Main>(*reactors_[shared_.main]));
+        }
+        frozen_.resize(mesh_.size());
+        settle();
+    }
+    ~TestWorld() {
+        std::fill(frozen_.begin(), frozen_.end(), false);
+        settle();
+        if (main().progress(server::Control::finish) == 0) order(server::Control::hurry);
+        settle();
+        EXPECT_EQ(main().progress(server::Control::finish), options_.workers) << "a core does not end";
+        order(server::Control::stop);
+        settle();
+        for (auto& program : programs_)
+            EXPECT_TRUE(program->ended());
+        for (auto& ring : rings_)
+            EXPECT_EQ(ring->operations(), 0U);
+        clients_.clear();
+        while (!programs_.empty()) {
+            reactor::CoreScope const scope(static_cast<reactor::CoreId>(programs_.size() - 1));
+            programs_.pop_back();
+        }
+    }
+    TestWorld(const TestWorld&) = delete;
+    TestWorld& operator=(const TestWorld&) = delete;
+
+    // --- time and turns
+
+    /// One turn of one core, chosen by chance.
+    void step() { turn(chance.next() % mesh_.size()); }
+    /// Turns until nothing moves any more while the clock stands still.
+    void settle() {
+        for (int round = 0; round < 100'000; ++round) {
+            for (std::size_t i = 0; i < mesh_.size(); ++i)
+                step();
+            if (!quiet()) continue;
+            // Once more for each: what only a look at the clock would set off.
+            for (std::size_t i = 0; i < mesh_.size(); ++i)
+                turn(i);
+            if (quiet()) return;
+        }
+        ADD_FAILURE() << "the world does not come to rest";
+    }
+    /// Moves the clock from deadline to deadline, settling at each.
+    void advance(Duration time) {
+        MonoTime const end = clock.now() + time;
+        settle();
+        while (clock.now() < end) {
+            MonoTime next = end;
+            for (auto& reactor : reactors_)
+                next = std::min(next, reactor->timers().next_wake());
+            clock.advance(std::min(std::max(next, clock.now() + io::TimerWheel::kTick), end) - clock.now());
+            settle();
+        }
+    }
+    /// The core has no turns until thaw(): as if its thread were not scheduled.
+    void freeze(uint32_t core) { frozen_[core] = true; }
+    void thaw(uint32_t core) { frozen_[core] = false; }
+
+    // --- clients and publishers
+
+    /// An upgraded WebSocket. References stay good for the world's life.
+    Client& connect(uint32_t core) {
+        clients_.push_back(std::make_unique<Client>(*this, core));
+        return *clients_.back();
+    }
+    /// One POST on a connection of its own, answered before this returns.
+    ApiAnswer post(std::string_view path, std::string_view body, std::string_view fields = {},
+                   uint32_t core = 0);
+    ApiAnswer publish(std::string_view message, uint32_t core = 0, std::string_view fields = {}) {
+        return post("/api/publish", message, fields, core);
+    }
+
+    // --- the parts
+
+    [[nodiscard]] uint32_t workers() const { return options_.workers; }
+    [[nodiscard]] server::Core& core(uint32_t i) { return *shared_.cores[i]; }
+    [[nodiscard]] FakeRing& ring(uint32_t core) { return *rings_[core]; }
+    /// As main does on signals, to every core.
+    void order(server::Control what) {
+        reactor::CoreScope const scope(shared_.main);
+        auto const mail = reactor::Mail::make(static_cast<uint8_t>(server::MailKind::control), what);
+        for (uint32_t i = 0; i < options_.workers; ++i)
+            reactors_[shared_.main]->send(static_cast<reactor::CoreId>(i), mail);
+        if (what == server::Control::stop) {
+            reactors_[shared_.main]->send(shared_.store, mail);
+            main().stop();
+        }
+    }
+    /// Cores that have told main that they did this.
+    [[nodiscard]] uint32_t reported(server::Control what) { return main().progress(what); }
+
+  private:
+    static constexpr int kClientListener = 1, kApiListener = 2;
+
+    /// Main's place: counts what the cores report.
+    class Main final : public reactor::CoreProgram, private reactor::MailSink {
+      public:
+        explicit Main(reactor::Reactor& reactor) {
+            reactor.bind_mail(static_cast<uint8_t>(server::MailKind::progress), *this);
+        }
+        bool ended() override { return stopped_; }
+        void stop() { stopped_ = true; }
+        [[nodiscard]] uint32_t progress(server::Control what) const {
+            return progress_[static_cast<std::size_t>(what)];
+        }
+
+      private:
+        void on_mail(const reactor::Mail& mail) override {
+            ++progress_[static_cast<std::size_t>(mail.as<server::Control>())];
+        }
+        std::array<uint32_t, 4> progress_{};
+        bool stopped_ = false;
+    };
+
+    Main& main() { return static_cast<Main&>(*programs_.back()); }
+
+    void turn(std::size_t i) {
+        if (frozen_[i]) return;
+        reactors_[i]->turn(hours(24));
+        reactor::CoreScope const scope(static_cast<reactor::CoreId>(i));
+        (void)programs_[i]->ended();
+    }
+    bool quiet() {
+        for (std::size_t to = 0; to < mesh_.size(); ++to) {
+            if (frozen_[to]) continue;
+            if (rings_[to]->busy() || rings_[to]->last_wait() <= Duration::zero()) return false;
+            for (std::size_t from = 0; from < mesh_.size(); ++from) {
+                if (mesh_.box(static_cast<reactor::CoreId>(from), static_cast<reactor::CoreId>(to))
+                        .has_mail())
+                    return false;
+            }
+        }
+        return true;
+    }
+
+    Options options_;
+
+  public:
+    FakeEntropy chance;
+    FakeClock clock;
+
+  private:
+    reactor::Mesh mesh_;
+    server::Shared shared_;
+    std::vector<std::unique_ptr<FakeRing>> rings_;
+    std::vector<std::unique_ptr<reactor::Reactor>> reactors_;
+    std::vector<std::unique_ptr<reactor::CoreProgram>> programs_;  // workers, store, main
+    std::vector<bool> frozen_;
+    std::vector<std::unique_ptr<Client>> clients_;
+};
+
+/// A browser: one WebSocket, and what came over it.
+class TestWorld::Client final : private ws::CodecSink {
+  public:
+    Client(TestWorld& world, uint32_t core)
+        : core_(core), world_(world), file_(world.ring(core).connect(kClientListener)) {
+        socket().deliver(
+            "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+        world.settle();
+    }
+    ~Client() override { decoder_.stop(); }
+
+    /// Sends a text message; it is taken on later turns.
+    void post(std::string_view json) {
+        socket().deliver(ws::encode_masked_frame(ws::Opcode::text, json, {1, 2, 3, 4}));
+    }
+    /// Likewise, and waits until the server has done what comes of it.
+    void say(std::string_view json) {
+        post(json);
+        world_.settle();
+    }
+    /// The closing handshake's answer, and FIN.
+    void hang_up() {
+        socket().deliver(
+            ws::encode_masked_frame(ws::Opcode::close, ws::close_payload(1000, {}), {1, 2, 3, 4}));
+        socket().deliver_end();
+        world_.settle();
+    }
+    /// Texts that came since the last call, heartbeats left out.
+    Texts take() {
+        pump();
+        return std::exchange(texts_, {});
+    }
+    [[nodiscard]] uint32_t heartbeats() {
+        pump();
+        return heartbeats_;
+    }
+    /// The close frame as "1008 reason"; empty while there is none.
+    [[nodiscard]] std::string close() {
+        pump();
+        return close_;
+    }
+    [[nodiscard]] int status() {
+        pump();
+        return status_;
+    }
+    [[nodiscard]] FakeSocket& socket() { return world_.ring(core_).socket(file_); }
+
+  private:
+    void pump() {
+        auto const sent = socket().take_sent();
+        std::string_view bytes = sent;
+        if (status_ == 0 && !bytes.empty()) {
+            status_ = std::stoi(std::string(bytes.substr(9, 3)));
+            auto const end = bytes.find("\r\n\r\n");
+            bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 4);
+        }
+        if (status_ == 101)
+            decoder_.feed(pool_, {.message_bytes_max = 1 << 20, .peer_role = ws::Role::server}, bytes, *this);
+    }
+    void on_message(ws::Opcode, std::string_view payload) override {
+        if (payload == R"({"type":"ping"})") {
+            ++heartbeats_;
+        } else {
+            texts_.emplace_back(payload);
+        }
+    }
+    void on_ping(std::string_view) override {}
+    void on_pong(std::string_view) override {}
+    void on_close(const ws::CloseBody& body) override {
+        close_ = std::to_string(body.code) + ' ' + std::string(body.reason);
+    }
+    void on_failure(ws::CloseCode, std::string_view why) override { ADD_FAILURE() << why; }
+
+    uint32_t core_;
+    TestWorld& world_;
+    io::File file_;
+    ws::FramePool pool_;
+    ws::Decoder decoder_;
+    int status_ = 0;
+    Texts texts_;
+    uint32_t heartbeats_ = 0;
+    std::string close_;
+};
+
+/// A backend: one connection to the API.
+class TestWorld::ApiClient {
+  public:
+    ApiClient(TestWorld& world, uint32_t core)
+        : core_(core), world_(world), file_(world.ring(core).connect(kApiListener)) {}
+    ~ApiClient() {
+        if (!socket().closed) socket().deliver_end();
+    }
+    /// Asks; the answer comes on later turns. @param fields  further header lines, each with CRLF
+    void post(std::string_view path, std::string_view body, std::string_view fields = {}) {
+        socket().deliver("POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nX-API-Key: key\r\n" +
+                         std::string(fields) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                         std::string(body));
+    }
+    void get(std::string_view path) {
+        socket().deliver("GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nX-API-Key: key\r\n\r\n");
+    }
+    /// Whole answers that came since the last call.
+    std::vector<ApiAnswer> take() {
+        unread_ += socket().take_sent();
+        std::vector<ApiAnswer> out;
+        for (;;) {
+            auto const end = unread_.find("\r\n\r\n");
+            if (end == std::string::npos) return out;
+            constexpr std::string_view kLength = "Content-Length: ";
+            auto const length = unread_.find(kLength);
+            std::size_t const bytes =
+                length < end ? std::stoul(unread_.substr(length + kLength.size())) : std::size_t{0};
+            if (unread_.size() < end + 4 + bytes) return out;
+            out.push_back({std::stoi(unread_.substr(9, 3)), unread_.substr(end + 4, bytes)});
+            unread_.erase(0, end + 4 + bytes);
+        }
+    }
+
+  private:
+    FakeSocket& socket() { return world_.ring(core_).socket(file_); }
+    uint32_t core_;
+    TestWorld& world_;
+    io::File file_;
+    std::string unread_;
+};
+
+inline TestWorld::ApiAnswer TestWorld::post(std::string_view path, std::string_view body,
+                                            std::string_view fields, uint32_t core) {
+    ApiClient api(*this, core);
+    api.post(path, body, fields);
+    settle();
+    auto answers = api.take();
+    if (answers.size() != 1) {
+        ADD_FAILURE() << answers.size() << " answers";
+        return {};
+    }
+    return std::move(answers[0]);
+}
+
+}  // namespace rc::test
