@@ -1,19 +1,23 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "ringcast/base/assert.h"
 
 namespace rc::hub {
 
-/// The slots that want one thing, dense, in no order, and at most one fan-out's cursor over them:
+/// The slots that want one thing, dense, and which of the fan-outs over them each still waits for:
 ///
-///     [0, passed) had their turn | [passed, end) wait for it | [end, size) came later
+///     [0, ends[0]) all of them | [ends[0], ends[1]) all but the oldest | ... | [ends.back(), size) none
 ///
-/// Who joins goes behind the end. Who leaves is replaced by the last of its own part, that one by the
-/// last of the next part, and so on: at most three moves, no place is ever empty, nobody changes sides.
-/// Without a cursor the first two parts are empty and this is the plain swap with the last.
+/// Who joins goes to the last part, so a fan-out is for who was there when it began. Who was served goes on
+/// to the next part: the last of its own changes places with it, and the border moves. Who leaves is
+/// replaced by the last of its own part, that one by the last of the next part, and so on: no place is ever
+/// empty, nobody else changes parts. Without fan-outs there is one part, and this is the plain swap with the
+/// last. Cost: O(1), but remove() O(fan-outs).
 class SubscriberList {
   public:
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(places_.size()); }
@@ -32,41 +36,55 @@ class SubscriberList {
             if (from != index) moved(places_[index] = places_[from], index);
             index = from;
         };
-        if (index < passed_) fill(--passed_);
-        if (index < end_) fill(--end_);
+        for (auto& end : ends_)
+            if (index < end) fill(--end);
         fill(size() - 1);
         places_.pop_back();
     }
 
-    // The cursor.
-    [[nodiscard]] bool in_fanout() const { return in_fanout_; }
-    void begin_fanout() {
-        RC_ASSERT(!in_fanout_);
-        in_fanout_ = true;
-        end_ = size();
-    }
-    [[nodiscard]] bool any_left() const { return passed_ < end_; }
-    uint32_t next() { return places_[passed_++]; }
-    /// The slot whose turn comes after `ahead` others; only with ahead < left().
-    [[nodiscard]] uint32_t peek(uint32_t ahead) const { return places_[passed_ + ahead]; }
-    [[nodiscard]] uint32_t left() const { return end_ - passed_; }
+    // Fan-outs, oldest first.
+    [[nodiscard]] uint32_t fanouts() const { return static_cast<uint32_t>(ends_.size()); }
+    void begin_fanout() { ends_.push_back(size()); }
+    /// Ends the oldest, for which nobody waits any more.
     void end_fanout() {
-        RC_ASSERT(in_fanout_ && !any_left());
-        in_fanout_ = false;
-        passed_ = end_ = 0;
+        RC_ASSERT(fanouts() > 0 && left() == 0);
+        ends_.erase(ends_.begin());
+    }
+    /// How many wait for the oldest.
+    [[nodiscard]] uint32_t left() const { return ends_.front(); }
+    /// Who gets the oldest after `ahead` others; only with ahead < left().
+    [[nodiscard]] uint32_t peek(uint32_t ahead = 0) const { return places_[ends_.front() - 1 - ahead]; }
+    /// Takes the next one for the oldest. It moves no slot.
+    uint32_t next() {
+        RC_ASSERT(left() > 0);
+        return places_[--ends_.front()];
+    }
+    /// The oldest fan-out that this place waits for, counted from the oldest of all; fanouts(): none.
+    [[nodiscard]] uint32_t waits_for(uint32_t index) const {
+        return static_cast<uint32_t>(std::upper_bound(ends_.begin(), ends_.end(), index) - ends_.begin());
+    }
+    /// Takes this place out of its turn, for the fan-out waits_for(index). @param moved  as for remove()
+    template <class Moved>
+    void serve(uint32_t index, Moved&& moved) {
+        uint32_t const fanout = waits_for(index);
+        RC_ASSERT(fanout < fanouts());
+        uint32_t const last = --ends_[fanout];
+        if (last == index) return;
+        std::swap(places_[index], places_[last]);
+        moved(places_[index], index);
+        moved(places_[last], last);
     }
 
     /// Gives the memory back. Only when empty.
     void clear() {
-        RC_ASSERT(places_.empty() && !in_fanout_);
+        RC_ASSERT(places_.empty() && ends_.empty());
         std::vector<uint32_t>().swap(places_);
+        std::vector<uint32_t>().swap(ends_);
     }
 
   private:
     std::vector<uint32_t> places_;
-    uint32_t passed_ = 0;
-    uint32_t end_ = 0;
-    bool in_fanout_ = false;
+    std::vector<uint32_t> ends_;  // never descending
 };
 
 }  // namespace rc::hub

@@ -152,7 +152,7 @@ void Tables::tidy_user(uint32_t index) {
     User& user = users[index];
     if (user.several) {
         auto& list = user_lists[user.connection];
-        if (list.size() > 1 || list.in_fanout()) return;
+        if (list.size() > 1 || list.fanouts() > 0) return;
         uint32_t only = kNone;
         if (list.size() == 1) {
             only = list.slot(0);
@@ -182,9 +182,8 @@ Subscriber& Tables::reach(uint32_t slot) {
 void Tables::drop_edge(uint32_t slot, Edge edge) {
     Topic& topic = topics[edge.topic];
     RC_ASSERT(topic.subscribers.slot(edge.place) == slot);
-    topic.subscribers.remove(edge.place, [&](uint32_t moved, uint32_t place) {
-        subscribers[moved].edge_of(edge.topic)->place = place;
-    });
+    topic.subscribers.remove(
+        edge.place, [&](uint32_t moved, uint32_t place) { place_in_list(moved, edge.topic) = place; });
     --subscriptions;
     if (topic.subscribers.size() == 0) {
         --topics_held;
@@ -200,8 +199,18 @@ void Tables::place_among_everyone(uint32_t slot) {
         subscriber.everyone_place = everyone.add(slot);
     } else {
         everyone.remove(std::exchange(subscriber.everyone_place, kNone),
-                        [&](uint32_t moved, uint32_t place) { subscribers[moved].everyone_place = place; });
+                        [&](uint32_t moved, uint32_t place) { place_in_list(moved, kNone) = place; });
     }
+}
+
+uint32_t& Tables::place_in_list(uint32_t slot, uint32_t topic) {
+    Subscriber& subscriber = subscribers[slot];
+    return topic == kNone ? subscriber.everyone_place : subscriber.edge_of(topic)->place;
+}
+
+void Tables::serve(uint32_t slot, uint32_t topic) {
+    list_of(topic).serve(place_in_list(slot, topic),
+                         [&](uint32_t moved, uint32_t place) { place_in_list(moved, topic) = place; });
 }
 
 }  // namespace rc::hub

@@ -76,7 +76,7 @@ static_assert(sizeof(Subscriber) == 32);
 struct Topic {
     std::string name;
     SubscriberList subscribers;
-    uint32_t lane = kNone;  // Fanouts: where its publications wait
+    uint32_t lane = kNone;  // Fanouts: where its publications wait; pins the record
     uint32_t pins = 0;      // fan-outs that need the record to stay though nobody holds the topic
 };
 
@@ -121,6 +121,11 @@ struct Tables {
     }
     void drop_edge(uint32_t slot, Edge edge);
     void place_among_everyone(uint32_t slot);
+    /// @param topic  or kNone for the list for broadcasts
+    SubscriberList& list_of(uint32_t topic) { return topic == kNone ? everyone : topics[topic].subscribers; }
+    /// The connection, which is in that list, gets, out of its turn, the oldest fan-out over it that it waits
+    /// for.
+    void serve(uint32_t slot, uint32_t topic);
 
     struct TopicNames {
         const Tables* tables;
@@ -158,6 +163,9 @@ struct Tables {
     NameIndex<UserNames, UserName> user_index{user_names};
     uint64_t subscriptions = 0;
     uint64_t topics_held = 0;  // without those that only a fan-out keeps
+
+  private:
+    uint32_t& place_in_list(uint32_t slot, uint32_t topic);
 };
 
 }  // namespace rc::hub

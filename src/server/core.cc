@@ -64,7 +64,6 @@ ws::Endpoint::Options endpoint_options(const Config& config) {
 http::ServerLimits http_limits(const Config& config, uint32_t workers) {
     http::ServerLimits limits;
     limits.header_bytes = config.limits.header_bytes;
-    limits.head_timeout = config.limits.handshake_timeout;
     limits.connections_max = std::max(1U, limits::kApiConnectionsMax / workers);
     limits.body_bytes_max = std::max<uint64_t>(limits::kBatchBytesMax, limits::kApiBodyBytesMax / workers);
     return limits;
@@ -303,8 +302,8 @@ void Core::close_one(net::StreamHandle handle, Errc code) {
 bool Core::run_slice() {
     turn_bytes_ = 0;
     bool more = fanouts_.run_slice(limits::kDeliveriesPerSlice, *this);
-    // An answer of the store must not overtake the publications that it posted before.
-    if (!more) store_.deliver_answers();
+    // An answer of the store must not overtake the publications that it posted before, all to users.
+    if (!fanouts_.users_waiting()) store_.deliver_answers();
     more |= store_.retry();
     more |= user_limit_.retry();
     auto waiting = std::move(replays_waiting_);
@@ -313,7 +312,6 @@ bool Core::run_slice() {
         if (Session* session = find(handle)) session->retry_replay();
     }
     update_gauges();
-    if (phase_ == Phase::finishing) finish_step();
     return more || !replays_waiting_.empty();
 }
 
@@ -394,7 +392,7 @@ void Core::finish(Duration grace) {
     }
 }
 
-// Called each turn while finishing, a tick apart at most: tells main once when nothing is under way here.
+// Called each turn while finishing: tells main once when nothing is under way here any more.
 void Core::finish_step() {
     if (http_.connections() > 0 && reactor_.now() < finish_by_) return;
     if (!api_acceptor_.paused()) {
@@ -405,10 +403,10 @@ void Core::finish_step() {
                        http_.connections() == 0 && store_.idle() && sequencer_.idle() && api_.idle() &&
                        gatherings_.empty() && user_limit_.idle();
     if (quiet && !finished_told_) finished_told_ = report(Control::finish);
-    if (!finished_told_) reactor_.timers().arm(drain_timer_, reactor_.now());
 }
 
 bool Core::ended() {
+    if (phase_ == Phase::finishing) finish_step();
     return phase_ == Phase::stopping;
 }
 

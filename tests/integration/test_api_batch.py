@@ -28,7 +28,6 @@ def test_lines_are_delivered_in_order(world):
         assert receiver.is_silent()
 
 
-@pytest.mark.xfail(reason="fan-outs of another kind do not wait for one that takes several slices")
 def test_what_is_published_after_a_batchs_answer_comes_after_the_batch(world2):
     """Contract 5: order between the kinds holds for a publisher that waits for each answer."""
     for _ in range(20):

@@ -79,7 +79,6 @@ def test_an_unsubscribed_connection_gets_no_broadcast_and_a_subscribed_one_again
     assert receiver.next()["data"] == 2
 
 
-@pytest.mark.xfail(reason="a core that takes several publications in one turn delivers them kind by kind")
 def test_order_holds_between_all_kinds_of_target_for_a_publisher_that_waits(world):
     user, topic = world.user(), world.topic()
     receivers = [world.receiver(user=user, topics=[topic]) for _ in range(6)]

@@ -46,11 +46,15 @@ class Receiver {
 
 /// The publications that are on their way to this core's connections, a slice at a time.
 ///
-/// A publication's audience is who is there when it is taken up, that is, in the first slice that gives
-/// it a place: each of them gets it once, unless it leaves before its turn. Who joins later, also who
-/// leaves and joins again, does not get it. A topic's publications follow each other, and so do the
-/// broadcasts, and so do the publications to users; nothing else waits for anything else.
-/// Core: own core only. Errors: none. Source: design.md 2 and 4.
+/// The audience of a topic's publication, and of a broadcast, is who is there when it is handed over: each
+/// of them gets it once, unless it leaves before its turn. Who joins later, also who leaves and joins again,
+/// does not get it. A publication to users is for who is there when the addressee's turn comes.
+///
+/// On every connection publications come in the order in which they were handed over; only messages of two
+/// different topics need not. Nothing waits for a long fan-out for that: a connection that gets one is
+/// brought what it still waits for of the older ones just before, out of its turn. Publications to users go
+/// first, and nothing newer begins while one of them is unfinished.
+/// Core: own core only. Errors: none. Source: contract.md 5, design.md 2 and 4.
 class Fanouts {
   public:
     /// @param shard  outlives this.
@@ -59,13 +63,15 @@ class Fanouts {
     Fanouts(const Fanouts&) = delete;
     Fanouts& operator=(const Fanouts&) = delete;
 
-    /// Drops the publication at once where nobody holds the topic. Cost: one look-up.
+    // Where nobody would get it the publication is dropped at once. Cost: one look-up. While one waits,
+    // unsubscribe() and leave() cost O(publications that wait on the topic, or broadcasts) more.
     void publish_topic(std::string_view topic, std::unique_ptr<Publication> publication);
     /// To every connection that holds a topic or receives what is addressed to its user.
     void publish_broadcast(std::unique_ptr<Publication> publication);
     void publish_users(std::unique_ptr<UserPublication> publication);
 
-    /// Delivers, taking turns between the fan-outs that have something to do.
+    /// Delivers: publications to users first, then the fan-outs that are older than what is left of those,
+    /// by turns. A quarter of the slice is kept for these, so that nobody can starve them.
     /// @param deliveries_max  above zero. A look-up of a user who is not here, and a connection that
     ///                        is passed over, count for an eighth of a delivery.
     /// @return whether work is left.
@@ -74,22 +80,29 @@ class Fanouts {
     /// Publications that are not finished, and their bytes.
     [[nodiscard]] std::size_t waiting() const { return waiting_; }
     [[nodiscard]] std::size_t waiting_bytes() const { return waiting_bytes_; }
+    /// Whether a publication to users is not finished.
+    [[nodiscard]] bool users_waiting() const;
 
   private:
+    struct Waiting;
     struct Lane;
+    struct UsersLane;
 
-    Lane& lane_of(uint32_t& place);
+    Lane& make_lane(uint32_t topic);
+    void queue(std::deque<Waiting>& waiting, std::unique_ptr<Publication> publication);
     void queue(Lane& lane, std::unique_ptr<Publication> publication);
-    void finish_front(Lane& lane);
+    void finish_first(std::deque<Waiting>& waiting);
+    [[nodiscard]] bool users_are_older(const Lane& lane) const;
     int64_t run_list(Lane& lane, int64_t allowance, Receiver& receiver);
-    int64_t run_users(Lane& lane, int64_t allowance, Receiver& receiver);
+    int64_t run_users(int64_t allowance, Receiver& receiver);
+    bool catch_up(uint32_t slot, uint64_t number, Receiver& receiver);
 
     Tables& tables_;
-    std::vector<std::unique_ptr<Lane>> lanes_;
+    std::vector<std::unique_ptr<Lane>> lanes_;  // the first is for broadcasts
     std::vector<uint32_t> free_lanes_;
     std::deque<uint32_t> turns_;  // lanes that have something to do, next first
-    uint32_t broadcast_lane_;
-    uint32_t users_lane_;
+    std::unique_ptr<UsersLane> users_;
+    uint64_t newest_number_ = 0;
     std::size_t waiting_ = 0;
     std::size_t waiting_bytes_ = 0;
     bool running_ = false;

@@ -55,6 +55,7 @@ class FanoutsTest : public ::testing::Test, public Receiver {
   public:
     void deliver(SubscriberSlot s, const Publication& publication, uint64_t offset) override {
         got.push_back({s.value, id_of(publication), offset});
+        ++deliveries_to[s.value];
         if (meanwhile) meanwhile(s.value);
     }
     void publish(std::string_view topic, int id) { fanouts.publish_topic(topic, std::make_unique<Note>(id)); }
@@ -77,10 +78,17 @@ class FanoutsTest : public ::testing::Test, public Receiver {
             if (d.id == id) slots.insert(d.slot);
         return slots;
     }
+    std::vector<int> ids_at(uint32_t s) const {
+        std::vector<int> ids;
+        for (const auto& d : got)
+            if (d.slot == s) ids.push_back(d.id);
+        return ids;
+    }
 
     Shard shard{{1, 2}};
     Fanouts fanouts{shard};
     std::vector<Delivery> got;
+    std::map<uint32_t, uint32_t> deliveries_to;  // by slot
     std::function<void(uint32_t)> meanwhile;
 };
 
@@ -199,16 +207,200 @@ TEST_F(FanoutsTest, TheTopicsNextPublicationWaitsForTheFirst) {
         EXPECT_EQ(ids, (std::vector<int>{1, 2})) << s;
 }
 
-TEST_F(FanoutsTest, WhoJoinsMeanwhileGetsTheNextOneOnly) {
+TEST_F(FanoutsTest, AudienceIsWhoIsThereWhenItIsHandedOver) {
     for (uint32_t i = 0; i < 100; ++i)
         shard.subscribe(slot(i), "a");
     publish("a", 1);
-    publish("a", 2);
-    slice(10);
+    broadcast(11);
     shard.subscribe(slot(500), "a");
+    publish("a", 2);
+    broadcast(12);
+    slice(10);
+    shard.subscribe(slot(600), "a");
+    publish("a", 3);
+    broadcast(13);
     run_all();
-    EXPECT_EQ(receivers_of(1).count(500), 0u);
-    EXPECT_EQ(receivers_of(2).count(500), 1u);
+    for (int base : {0, 10}) {
+        EXPECT_EQ(receivers_of(base + 1).size(), 100u);
+        EXPECT_EQ(receivers_of(base + 2).size(), 101u);
+        EXPECT_EQ(receivers_of(base + 3).size(), 102u);
+        EXPECT_EQ(receivers_of(base + 1).count(500), 0u);
+        EXPECT_EQ(receivers_of(base + 2).count(500), 1u);
+        EXPECT_EQ(receivers_of(base + 2).count(600), 0u);
+        EXPECT_EQ(receivers_of(base + 3).count(600), 1u);
+    }
+}
+
+TEST_F(FanoutsTest, DropsABroadcastThatNobodyWouldGetAtOnce) {
+    broadcast(1);
+    EXPECT_EQ(fanouts.waiting(), 0u);
+    shard.subscribe(slot(1), "a");
+    EXPECT_FALSE(slice(1));
+    EXPECT_TRUE(got.empty());
+}
+
+TEST_F(FanoutsTest, AUsersPublicationBringsWhatIsOlderAlong) {
+    for (uint32_t i = 0; i < 10'000; ++i)
+        shard.subscribe(slot(i), "hot");
+    shard.subscribe(slot(5'000), "cold");
+    receive(5'000, "ada");
+    publish("hot", 1);
+    slice(10);
+    broadcast(2);
+    publish("hot", 3);
+    publish("cold", 4);
+    broadcast(5);
+    publish_users(6, {{UserId{"ada"}, 9}});
+    publish("hot", 7);
+    broadcast(8);
+    ASSERT_EQ(deliveries_to[5'000], 0u);
+    slice(8);  // of which a quarter is not for users
+    auto const ids = ids_at(5'000);
+    EXPECT_EQ(ids, (std::vector<int>{1, 2, 3, 4, 5, 6}));
+    EXPECT_LE(got.size(), 20u);
+    run_all();
+    for (int id : {1, 3, 7, 2, 5, 8})
+        EXPECT_EQ(receivers_of(id).size(), 10'000u) << id;
+    for (uint32_t i = 0; i < 10'000; ++i)
+        ASSERT_EQ(deliveries_to[i], i == 5'000 ? 8u : 6u) << i;
+}
+
+TEST_F(FanoutsTest, TopicsAndBroadcastsKeepTheirOrderOnAConnection) {
+    for (uint32_t i = 0; i < 2'000; ++i)
+        shard.subscribe(slot(i), "hot");
+    shard.subscribe(slot(1'000), "cold");
+    publish("hot", 1);
+    slice(10);
+    broadcast(2);
+    publish("cold", 3);
+    broadcast(4);
+    slice(200);
+    EXPECT_EQ(receivers_of(3).size(), 1u);
+    run_all();
+    EXPECT_EQ(ids_at(1'000), (std::vector<int>{1, 2, 3, 4}));
+    for (uint32_t i = 0; i < 2'000; ++i)
+        ASSERT_EQ(deliveries_to[i], i == 1'000 ? 4u : 3u) << i;
+    EXPECT_EQ(ids_at(0), (std::vector<int>{1, 2, 4}));
+    EXPECT_EQ(ids_at(1'999), (std::vector<int>{1, 2, 4}));
+}
+
+TEST_F(FanoutsTest, WhatAUsersPublicationBringsAlongMayTakeManySlices) {
+    shard.subscribe(slot(1), "a");
+    receive(1, "ada");
+    std::vector<int> expected;
+    for (int id = 1; id <= 20; ++id) {
+        publish("a", id);
+        expected.push_back(id);
+    }
+    publish_users(21, {{UserId{"ada"}, 1}});
+    publish("a", 22);
+    expected.insert(expected.end(), {21, 22});
+    int slices = 1;
+    while (slice(1))
+        ++slices;
+    EXPECT_GE(slices, 11);
+    EXPECT_EQ(ids_at(1), expected);
+}
+
+TEST_F(FanoutsTest, NothingNewerOvertakesALongPublicationToUsers) {
+    std::vector<std::pair<UserId, uint64_t>> to;
+    for (uint32_t i = 0; i < 1'000; ++i) {
+        receive(i, std::to_string(i));
+        shard.subscribe(slot(i), "a");
+        to.emplace_back(UserId{std::to_string(i)}, i + 1);
+    }
+    publish_users(1, to);
+    publish("a", 2);
+    broadcast(3);
+    slice(100);
+    EXPECT_TRUE(fanouts.users_waiting());
+    EXPECT_EQ(receivers_of(1).size(), got.size());
+    run_all();
+    std::map<uint32_t, std::vector<int>> order;
+    for (const auto& d : got)
+        order[d.slot].push_back(d.id);
+    ASSERT_EQ(order.size(), 1'000u);
+    for (const auto& [s, ids] : order) {
+        ASSERT_EQ(ids.size(), 3u) << s;
+        EXPECT_EQ(ids[0], 1) << s;
+    }
+}
+
+TEST_F(FanoutsTest, AStreamOfPublicationsToUsersDoesNotStarveAnOlderFanout) {
+    for (uint32_t i = 0; i < 100; ++i)
+        shard.subscribe(slot(i), "a");
+    receive(1'000, "ada");
+    publish("a", 1);
+    for (int i = 0; i < 100; ++i) {
+        while (fanouts.waiting() < 200)
+            publish_users(2, {{UserId{"ada"}, 1}});
+        slice(10);
+    }
+    EXPECT_TRUE(fanouts.users_waiting());
+    EXPECT_EQ(receivers_of(1).size(), 100u);
+}
+
+TEST_F(FanoutsTest, UsersAreNoLongerWaitingWhileAFanoutIsStillUnderWay) {
+    for (uint32_t i = 0; i < 100; ++i)
+        shard.subscribe(slot(i), "a");
+    receive(7, "ada");
+    publish("a", 1);
+    EXPECT_FALSE(fanouts.users_waiting());
+    publish_users(2, {{UserId{"ada"}, 1}});
+    EXPECT_TRUE(fanouts.users_waiting());
+    EXPECT_TRUE(slice(10));
+    EXPECT_FALSE(fanouts.users_waiting());
+}
+
+TEST_F(FanoutsTest, WhoLeavesWhileCatchingUpGetsNothingMore) {
+    shard.subscribe(slot(1), "a");
+    receive(1, "ada");
+    receive(2, "ada");
+    publish("a", 1);
+    publish("a", 2);
+    broadcast(3);
+    publish_users(4, {{UserId{"ada"}, 1}});
+    meanwhile = [&](uint32_t s) {
+        if (s == 1) shard.leave(slot(1));
+    };
+    run_all();
+    EXPECT_EQ(ids_at(1).size(), 1u);
+    EXPECT_EQ(ids_at(2), (std::vector<int>{3, 4}));
+    EXPECT_EQ(fanouts.waiting(), 0u);
+}
+
+TEST_F(FanoutsTest, ANewConnectionInTheSameSlotInheritsNothing) {
+    for (uint32_t i = 0; i < 100; ++i)
+        shard.subscribe(slot(i), "a");
+    receive(50, "ada");
+    publish("a", 1);
+    publish("a", 2);
+    broadcast(3);
+    publish_users(4, {{UserId{"ada"}, 1}});
+    slice(8);
+    ASSERT_EQ(ids_at(50).size(), 4u);
+    shard.leave(slot(50));
+    shard.subscribe(slot(50), "a");
+    receive(50, "grace");
+    publish("a", 5);
+    publish_users(6, {{UserId{"grace"}, 2}});
+    got.clear();
+    run_all();
+    EXPECT_EQ(ids_at(50), (std::vector<int>{5, 6}));
+}
+
+TEST_F(FanoutsTest, AConnectionThatGetsNothingOfAUsersPublicationIsNotServedEarly) {
+    for (uint32_t i = 0; i < 100; ++i)
+        shard.subscribe(slot(i), "a");
+    receive(1, "ada");
+    shard.set_receiving(slot(1), false);
+    receive(2, "ada");
+    publish("a", 1);
+    publish_users(2, {{UserId{"ada"}, 1}}, "other");
+    publish_users(3, {{UserId{"ada"}, 2}});
+    slice(4);
+    EXPECT_EQ(ids_at(1), std::vector<int>{});
+    EXPECT_EQ(ids_at(2), (std::vector<int>{1, 3}));
 }
 
 TEST_F(FanoutsTest, WhoLeavesAndJoinsAgainDoesNotGetItTwice) {
