@@ -260,7 +260,8 @@ class MemoryLog::Impl {
             publication->frame = std::move(request.frame);
             publication->addressees.reserve(receivers.size());
             for (const auto* user_id : receivers)
-                publication->addressees.push_back({*user_id, append(make_user(*user_id), stored)});
+                publication->addressees.push_back(
+                    {*user_id, append(make_user(*user_id), stored, request.read)});
         }
 
         AppendAnswer done{request.ticket, Verdict::accepted, receivers.empty()};
@@ -288,14 +289,14 @@ class MemoryLog::Impl {
         return user.newest = ++sequence_;
     }
 
-    uint64_t append(User& user, const std::shared_ptr<const Stored>& stored) {
+    uint64_t append(User& user, const std::shared_ptr<const Stored>& stored, bool read) {
         uint64_t const offset = next_offset(user);
         const std::string& id = stored->message->notification_id;
         auto& entries = id.empty() ? user.messages : user.notifications;
-        entries.emplace(offset, Entry{now_, stored, false, Charge(memory_, kEntryBytes)});
+        entries.emplace(offset, Entry{now_, stored, read, Charge(memory_, kEntryBytes)});
         if (!id.empty()) {
             user.by_id.emplace(id, offset);
-            user.unread.insert(offset);
+            if (!read) user.unread.insert(offset);
         }
         if (entries.size() > options_.notifications_per_user) lose_oldest(user, entries);
         return offset;

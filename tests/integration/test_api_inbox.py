@@ -154,7 +154,6 @@ def test_an_unknown_user_has_an_empty_inbox(world):
     assert world.of_user(user, "/disconnect", "POST").json == {"closed": 0}
 
 
-@pytest.mark.xfail(reason="the store takes every notification as unread", strict=True)
 def test_a_notification_published_as_read_is_not_unread(world):
     user = world.user()
     world.notify(user, id="1", read=True)

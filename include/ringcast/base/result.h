@@ -34,7 +34,6 @@ enum class Errc : uint8_t {
     // start-up
     settings,
     address_in_use,
-    data_in_use,
     ring_refused,
     system,
 };

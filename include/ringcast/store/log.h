@@ -60,6 +60,7 @@ struct Append {
     std::optional<Idempotency> idempotency;
     std::string publication_id;  // the answer's id, unless the message is a notification
     SharedBytes frame;           // passed through to the cores, not kept
+    bool read = false;           // a notification that counts as read from the start
 };
 
 /// Takes an idempotency key for a publication that the store does not keep. -> ReserveAnswer; a `fresh` one

@@ -141,16 +141,11 @@ class Uring final : public Ring {
         sqe->user_data = kIgnored;
     }
 
-    bool shutdown_send(Operation& op, Token token, File file) override {
-        // The kernel hands this opcode to a worker thread, so it is used only where there is no other way.
-        if (!file.direct) {
-            ::shutdown(file.index, SHUT_WR);
-            return true;
-        }
-        auto* sqe = next(op, token);
+    void shutdown_send(File file) override {
+        auto* sqe = get_sqe();
         io_uring_prep_shutdown(sqe, file.index, SHUT_WR);
-        finish(sqe, token, file);
-        return false;
+        if (file.direct) sqe->flags |= IOSQE_FIXED_FILE;
+        sqe->user_data = kIgnored;
     }
 
     void poll(Operation& op, Token token, int descriptor) override {

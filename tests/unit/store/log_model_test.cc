@@ -114,6 +114,7 @@ class Model {
         }
         auto const hash = request.idempotency ? request.idempotency->hash : ContentHash{};
         request.publication_id = std::to_string(++ids_);
+        request.read = !id.empty() && below(4) == 0;
 
         // What must come out.
         AppendAnswer expected;
@@ -139,7 +140,7 @@ class Model {
                     auto& u = user(name);
                     if (!id.empty() && u.notification(id)) continue;
                     got[name] = offset = u.newest = ++sequence_;
-                    u.items.push_back({offset, kind, id, data, false, 0, h_.now});
+                    u.items.push_back({offset, kind, id, data, request.read, 0, h_.now});
                     u.bound(kind);
                 }
                 expected.duplicate = got.empty();

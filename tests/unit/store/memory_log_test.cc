@@ -57,6 +57,27 @@ TEST(MemoryLog, NotificationThatComesAgainPassesOverWhoHasIt) {
     EXPECT_EQ(h.unread("ada"), 1u);
 }
 
+TEST(MemoryLog, NotificationPublishedAsReadIsNeverUnread) {
+    Harness h;
+    auto request = Harness::message_to({"ada"}, R"({"read":true})", "n1");
+    request.read = true;
+    auto const offset = h.append(std::move(request)).offset;
+    auto const unread = h.notify("ada", "n2").offset;
+    EXPECT_EQ(h.unread("ada"), 1u);
+    auto listed = [&](bool read) { return offsets(h.list("ada", read).notifications); };
+    EXPECT_EQ(listed(true), Offsets{offset});
+    EXPECT_EQ(listed(false), Offsets{unread});
+    auto const replay = h.ask<ReadAnswer>(Harness::read_request("ada", Read::Mode::unread));
+    EXPECT_EQ(offsets(replay.records), Offsets{unread});
+    auto const since = h.since("ada", 0);
+    ASSERT_EQ(since.records.size(), 2u);
+    EXPECT_TRUE(since.records[0].read);
+    EXPECT_FALSE(since.records[1].read);
+    EXPECT_TRUE(h.mark("ada", "n1").was_read);
+    EXPECT_TRUE(h.out.marks().empty());
+    EXPECT_EQ(h.read_all("ada").marked, 1u);
+}
+
 TEST(MemoryLog, NotificationIdWithAnotherContentIsAConflictAndNothingIsDone) {
     Harness h;
     h.notify("ada", "n1", "{}");
