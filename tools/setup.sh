@@ -27,16 +27,21 @@ install_packages() {
         die "apt-get could not install: ${missing[*]}"
 }
 
-# build DIR MESON-OPTION...: configures DIR once, and brings it up to date.
+# build DIR MESON-OPTION...: configures DIR once, and brings it up to date: all of it, or what ${targets[@]} names.
+targets=()
 build() {
     local directory=$1
     shift
     [[ -d /usr/lib/ccache ]] && command -v ccache >/dev/null && PATH=/usr/lib/ccache:$PATH
-    if [[ ! -f $directory/build.ninja ]]; then
+    local how=()
+    [[ ! -f $directory/build.ninja ]] || how=(--reconfigure)
+    # Set up already with these options, and maybe more: nothing to do.
+    if [[ ! -f $directory/setup.options || $(<"$directory/setup.options") != *" $* "* ]]; then
         say "setting up ${directory#"$top"/}: meson setup $*"
-        meson setup "$directory" "$top" "$@" >"$directory.log" 2>&1 || { cat "$directory.log" >&2; die "meson setup failed"; }
+        meson setup "${how[@]}" "$directory" "$top" "$@" >"$directory.log" 2>&1 || { cat "$directory.log" >&2; die "meson setup failed"; }
         mv "$directory.log" "$directory/setup.log"
+        echo " $* " >"$directory/setup.options"
     fi
     say "building ${directory#"$top"/}"
-    ninja -C "$directory" --quiet >&2 || die "the build failed"
+    ninja -C "$directory" --quiet "${targets[@]}" >&2 || die "the build failed"
 }

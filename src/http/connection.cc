@@ -144,7 +144,10 @@ bool Connection::open(io::File file) {
 }
 
 void Connection::end_if_idle() {
-    if (phase_ == Phase::head && !reading_ && ahead_.empty() && !ready_ && !clogged_) end();
+    if (phase_ != Phase::head || reading_ || !ahead_.empty() || ready_ || clogged_) return;
+    // Nobody waits for anything here: no reason to linger.
+    if (stream_.unsent_bytes() == 0) return close_now();
+    end();
 }
 
 void Connection::on_deadline() {

@@ -116,7 +116,8 @@ void Stream::start_send() {
     if (frames_.empty()) {
         if (finishing_ && !fin_sent_) {
             fin_sent_ = true;
-            table_.reactor_.ring().shutdown_send(file_);
+            static_cast<void>(
+                table_.reactor_.ring().shutdown_send(shutdown_, token(io::Kind::shutdown), file_));
         }
         return;
     }
@@ -152,7 +153,8 @@ void Stream::begin_close() {
 
 void Stream::close_when_quiet() {
     // Join before close: a receive that outlives its descriptor could take the next connection's bytes.
-    if (state_ != State::closing || receive_.in_flight() || send_.in_flight() || close_started_) return;
+    if (state_ != State::closing || close_started_) return;
+    if (receive_.in_flight() || send_.in_flight() || shutdown_.in_flight()) return;
     close_started_ = true;
     table_.reactor_.ring().close(close_, token(io::Kind::close), file_);
 }
@@ -166,6 +168,10 @@ void Stream::on_completion(const io::Completion& completion) {
         case io::Kind::send:
             send_.finish();
             on_sent(completion.result);
+            break;
+        case io::Kind::shutdown:
+            shutdown_.finish();
+            close_when_quiet();
             break;
         case io::Kind::close: {
             close_.finish();

@@ -166,7 +166,7 @@ std::optional<Api::Refusal> Api::find_route(const http::RequestHead& head, Route
     if (parts.size() == 2 && parts[1] == "publish")
         return accept(Action::publish, http::Method::post, "POST");
     if (parts.size() == 2 && parts[1] == "stats") return accept(Action::stats, http::Method::get, "GET");
-    if (parts.size() < 3 || parts[1] != "users") return kNotFound;
+    if (parts.size() < 3 || parts[1] != "users" || parts[2].empty()) return kNotFound;
 
     std::optional<Refusal> found;
     if (parts.size() == 3) {

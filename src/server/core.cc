@@ -64,6 +64,7 @@ ws::Endpoint::Options endpoint_options(const Config& config) {
 http::ServerLimits http_limits(const Config& config, uint32_t workers) {
     http::ServerLimits limits;
     limits.header_bytes = config.limits.header_bytes;
+    limits.head_timeout = config.limits.handshake_timeout;
     limits.connections_max = std::max(1U, limits::kApiConnectionsMax / workers);
     limits.body_bytes_max = std::max<uint64_t>(limits::kBatchBytesMax, limits::kApiBodyBytesMax / workers);
     return limits;
@@ -312,6 +313,7 @@ bool Core::run_slice() {
         if (Session* session = find(handle)) session->retry_replay();
     }
     update_gauges();
+    if (phase_ == Phase::finishing) finish_step();
     return more || !replays_waiting_.empty();
 }
 
@@ -392,7 +394,7 @@ void Core::finish(Duration grace) {
     }
 }
 
-// Called each turn while finishing: tells main once when nothing is under way here any more.
+// Called each turn while finishing, a tick apart at most: tells main once when nothing is under way here.
 void Core::finish_step() {
     if (http_.connections() > 0 && reactor_.now() < finish_by_) return;
     if (!api_acceptor_.paused()) {
@@ -403,10 +405,10 @@ void Core::finish_step() {
                        http_.connections() == 0 && store_.idle() && sequencer_.idle() && api_.idle() &&
                        gatherings_.empty() && user_limit_.idle();
     if (quiet && !finished_told_) finished_told_ = report(Control::finish);
+    if (!finished_told_) reactor_.timers().arm(drain_timer_, reactor_.now());
 }
 
 bool Core::ended() {
-    if (phase_ == Phase::finishing) finish_step();
     return phase_ == Phase::stopping;
 }
 

@@ -1,6 +1,8 @@
 #include "ringcast/server/server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -54,6 +56,17 @@ Result<void> make_data_dir(const std::string& path) {
     return {};
 }
 
+// Held until the process ends, however it ends. Errors: settings, data_in_use.
+Result<void> lock_data_dir(const std::string& path) {
+    std::string const name = path + "/lock";
+    int const fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return fail(Errc::settings, fmt::format("data_dir: {}: {}", name, std::strerror(errno)));
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        return fail(Errc::data_in_use, fmt::format("data_dir: {} belongs to a running server", path));
+    }
+    return {};
+}
+
 std::string short_epoch(uint64_t random) {
     constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
     std::string out;
@@ -69,6 +82,7 @@ int exit_status(const Error& error) {
         case Errc::settings:
         case Errc::address_in_use:
         case Errc::system: return 2;
+        case Errc::data_in_use: return 69;
         case Errc::ring_refused: return 78;
         default: return 1;
     }
@@ -80,6 +94,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
     auto network = io::make_system_network();
 
     if (auto made = make_data_dir(config.data_dir); !made) return made;
+    if (auto locked = lock_data_dir(config.data_dir); !locked) return locked;
     auto key = load_api_key(config, *entropy);
     if (!key) return tl::unexpected(key.error());
 

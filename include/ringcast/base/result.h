@@ -34,6 +34,7 @@ enum class Errc : uint8_t {
     // start-up
     settings,
     address_in_use,
+    data_in_use,
     ring_refused,
     system,
 };

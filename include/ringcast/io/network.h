@@ -26,7 +26,8 @@ class Network {
     };
     /// Errors: address_in_use, system (the host lacks the family: see has_family).
     virtual Result<Listener> listen(const Address& address, const ListenOptions& options) = 0;
-    /// Binds once without SO_REUSEPORT, because with it a second server would share the port silently.
+    /// Binds once without SO_REUSEPORT, because with it a second server would share the port silently. Waits
+    /// up to a second for one that was just killed to let go. Errors: address_in_use, system.
     virtual Result<void> check_free(const Address& address) = 0;
     [[nodiscard]] virtual bool has_family(const Address& address) = 0;
     virtual void close(const Listener& listener) = 0;

@@ -23,6 +23,7 @@ enum class Kind : uint8_t {
     send,
     close,
     poll,
+    shutdown,
     count_,
 };
 
@@ -131,8 +132,9 @@ class Ring {
     virtual void close(Operation& op, Token token, File file) = 0;
     /// Closes a file that no operation was ever started on. Fire and forget.
     virtual void discard(File file) = 0;
-    /// Half-close: the peer sees our FIN after what was sent. Fire and forget.
-    virtual void shutdown_send(File file) = 0;
+    /// Half-close: the peer sees our FIN after what was sent. An operation like any other, for a shutdown
+    /// that outlives its descriptor would hit the next connection. True: done at once, no completion comes.
+    [[nodiscard]] virtual bool shutdown_send(Operation& op, Token token, File file) = 0;
     /// Completes once when the descriptor is readable.
     virtual void poll(Operation& op, Token token, int descriptor) = 0;
     /// Asks for the end of an operation; its last completion still comes, in whatever order.

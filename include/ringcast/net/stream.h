@@ -119,7 +119,7 @@ class Stream : public reactor::CoreBound {
     io::ReceiveMode mode_ = io::ReceiveMode::multishot;
     bool receive_paused_ = false, end_seen_ = false, finishing_ = false, fin_sent_ = false, dirty_ = false;
     bool parked_ = false, close_started_ = false;
-    io::Operation receive_, send_, close_;
+    io::Operation receive_, send_, shutdown_, close_;
     uint32_t front_sent_ = 0;  // bytes of the first frame that are sent already
     uint32_t send_turn_ = 0;
     uint32_t lent_frames_ = 0;  // to the send in flight; the first of frames_

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <thread>
 
 #include "ringcast/io/uring.h"
 
@@ -50,13 +51,20 @@ class SystemNetwork final : public Network {
     }
 
     Result<void> check_free(const Address& address) override {
-        int const fd = open_socket(address);
-        if (fd < 0) return fail(Errc::system, describe(address, errno));
-        set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-        auto bound = bind_and_listen(fd, address, 1);
-        if (!bound) return tl::unexpected(bound.error());
-        ::close(fd);
-        return {};
+        // A server that was killed holds its listeners until the kernel has taken its rings down.
+        for (int tries_left = 50;; --tries_left) {
+            int const fd = open_socket(address);
+            if (fd < 0) return fail(Errc::system, describe(address, errno));
+            set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+            auto const bound = bind_and_listen(fd, address, 1);
+            if (bound) {
+                ::close(fd);
+                return {};
+            }
+            if (bound.error().code != Errc::address_in_use || tries_left == 0)
+                return tl::unexpected(bound.error());
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
     }
 
     bool has_family(const Address& address) override {

@@ -141,11 +141,16 @@ class Uring final : public Ring {
         sqe->user_data = kIgnored;
     }
 
-    void shutdown_send(File file) override {
-        auto* sqe = get_sqe();
+    bool shutdown_send(Operation& op, Token token, File file) override {
+        // The kernel hands this opcode to a worker thread, so it is used only where there is no other way.
+        if (!file.direct) {
+            ::shutdown(file.index, SHUT_WR);
+            return true;
+        }
+        auto* sqe = next(op, token);
         io_uring_prep_shutdown(sqe, file.index, SHUT_WR);
-        if (file.direct) sqe->flags |= IOSQE_FIXED_FILE;
-        sqe->user_data = kIgnored;
+        finish(sqe, token, file);
+        return false;
     }
 
     void poll(Operation& op, Token token, int descriptor) override {

@@ -29,7 +29,7 @@ class BellRing final : public io::Ring {
     void send(io::Operation&, io::Token, io::File, std::span<const iovec>) override { RC_ASSERT(false); }
     void close(io::Operation&, io::Token, io::File) override { RC_ASSERT(false); }
     void discard(io::File) override { RC_ASSERT(false); }
-    void shutdown_send(io::File) override { RC_ASSERT(false); }
+    bool shutdown_send(io::Operation&, io::Token, io::File) override { return false; }
     void poll(io::Operation&, io::Token, int) override { RC_ASSERT(false); }
     void cancel(io::Operation&, io::Token) override { RC_ASSERT(false); }
     void wake(io::Ring& sleeper) override { static_cast<BellRing&>(sleeper).ring_bell(); }

@@ -221,10 +221,11 @@ class FakeRing final : public io::Ring {
         RC_ASSERT(!target.used_);
         target.closing_ = target.closed = true;
     }
-    void shutdown_send(io::File file) override {
+    bool shutdown_send(io::Operation&, io::Token, io::File file) override {
         auto& target = usable(file);
         RC_ASSERT(!target.sending_);
         target.fin_sent = true;
+        return true;
     }
     void poll(io::Operation& op, io::Token token, int descriptor) override {
         start(op, token).descriptor = descriptor;
