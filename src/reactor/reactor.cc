@@ -97,6 +97,8 @@ bool Reactor::take(Mailbox& box, const Mail& mail) {
     if (!sink.ready_for(mail)) return false;
     Mail const copy = mail;
     box.pop();
+    // From itself: what the sink is about to send in its turn finds the place free again.
+    if (copy.from == id_) box.release();
     if (copy.role == Mail::answer) {
         RC_ASSERT(open_requests_[copy.from] > 0);
         --open_requests_[copy.from];
