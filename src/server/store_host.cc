@@ -18,14 +18,15 @@ StoreHost::~StoreHost() = default;
 
 bool StoreHost::ready_for(const reactor::Mail& mail) {
     return mail.kind != static_cast<uint8_t>(MailKind::store_request) ||
-           (refused_.empty() && outcomes_.size() < kOutcomesWaitingMax);
+           outcomes_.size() < kOutcomesWaitingMax;
 }
 
 void StoreHost::on_mail(const reactor::Mail& mail) {
     switch (static_cast<MailKind>(mail.kind)) {
         case MailKind::store_request: {
             auto [request, token] = Parcel<store::Request>::open(mail);
-            if (!log_->submit(std::move(*request))) refused_.push_back(std::move(*request));
+            if (!refused_.empty() || !log_->submit(std::move(*request)))
+                refused_.push_back(std::move(*request));
             break;
         }
         case MailKind::store_settle: {

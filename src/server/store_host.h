@@ -42,9 +42,11 @@ class StoreHost final : public reactor::CoreProgram,
     reactor::Reactor& reactor_;
     uint32_t workers_;
     std::unique_ptr<store::Log> log_;
-    std::deque<store::Request> refused_;  // by a full queue of the log; goes first next time
-    std::deque<Outcome> outcomes_;        // that wait for places in the mailboxes, oldest first
-    std::deque<store::Answer> answers_;   // whose publications were posted this turn: they leave on the next
+    // By a full queue of the log; goes first next time. Taken out of the mailboxes all the same, because a
+    // settle behind it may be what the queue waits for. At most half a mailbox of each core.
+    std::deque<store::Request> refused_;
+    std::deque<Outcome> outcomes_;       // that wait for places in the mailboxes, oldest first
+    std::deque<store::Answer> answers_;  // whose publications were posted this turn: they leave on the next
     bool stopped_ = false;
     struct Housekeeping : io::Timer {
         explicit Housekeeping(StoreHost& host)
