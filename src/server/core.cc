@@ -154,6 +154,8 @@ void Core::remove(Session& session) {
     --session_count_;
     sessions_[session.handle().slot].reset();
     pace_accepts();
+    // Perhaps it was the last one that the drain waits for.
+    if (phase_ == Phase::draining) reactor_.timers().arm(drain_timer_, reactor_.now());
 }
 
 bool Core::is_own_mark(uint64_t token, net::StreamHandle handle) const {
@@ -349,17 +351,19 @@ void Core::begin_drain() {
     drain_due();
 }
 
-// Closes those whose time has come: the first at once, the last after drain_time, evenly between them.
+// Closes those whose time has come: the first at once, the last after drain_time, evenly between them. Who
+// has left is not waited for.
 void Core::drain_due() {
-    if (phase_ != Phase::draining) return;
+    if (phase_ != Phase::draining || drained_told_) return;
     auto const elapsed = reactor_.now() - drain_began_;
     auto const total = drain_order_.size();
     auto const step = total > 1 ? config().drain_time / static_cast<int64_t>(total - 1) : Duration::zero();
-    while (drained_ < total && step * static_cast<int64_t>(drained_) <= elapsed) {
-        if (Session* session = find(drain_order_[drained_++])) {
-            session->close_with(Errc::shutting_down, "the server is shutting down; connect again",
-                                ws::CloseCode::service_restart);
-        }
+    for (; drained_ < total; ++drained_) {
+        Session* session = find(drain_order_[drained_]);
+        if (!session) continue;
+        if (step * static_cast<int64_t>(drained_) > elapsed) break;
+        session->close_with(Errc::shutting_down, "the server is shutting down; connect again",
+                            ws::CloseCode::service_restart);
     }
     auto const now = reactor_.now();
     if (drained_ < total) {
@@ -371,7 +375,8 @@ void Core::drain_due() {
     bool const clients_gone = std::none_of(sessions_.begin(), sessions_.end(), [](const auto& session) {
         return session && !session->in_handshake();
     });
-    if (!clients_gone || !report(Control::drain)) reactor_.timers().arm(drain_timer_, now + milliseconds(10));
+    drained_told_ = clients_gone && report(Control::drain);
+    if (!drained_told_) reactor_.timers().arm(drain_timer_, now + milliseconds(10));
 }
 
 bool Core::report(Control done) {

@@ -159,7 +159,7 @@ class Core final : public reactor::CoreProgram,
     MonoTime drain_began_{};
     std::vector<net::StreamHandle> drain_order_;
     std::size_t drained_ = 0;
-    bool finished_told_ = false;
+    bool drained_told_ = false, finished_told_ = false;
     MonoTime finish_by_{};
     struct DrainTimer : io::Timer {
         explicit DrainTimer(Core& core)
