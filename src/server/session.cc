@@ -86,7 +86,12 @@ void Session::on_timer() {
             next_heartbeat_ += interval;
         while (next_heartbeat_ <= now);
         core_.metrics().heartbeats.add();
-        send_limited(core_.heartbeat());
+        // A replay counts towards no limit, so what stands behind it cannot be judged by the queue.
+        if (replay_) {
+            connection_.send(core_.heartbeat());
+        } else {
+            send_limited(core_.heartbeat());
+        }
         if (!connection_.is_open()) return;
     }
     arm_timer();
