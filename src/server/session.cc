@@ -183,6 +183,7 @@ void Session::refuse(Errc code, std::string_view message, const std::optional<pr
     if (code != Errc::unauthorized) {
         refusals_in_a_row_ = 0;
     } else if (++refusals_in_a_row_ >= limits::kRefusalsInARowMax) {
+        core_.metrics().closed_with[static_cast<std::size_t>(code)].add();
         connection_.close(ws::CloseCode::policy, errc_name(code));
     }
 }
