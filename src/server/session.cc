@@ -244,7 +244,7 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
     if (resumes) {
         start_replay(subscribe, id);
     } else if (subscribe.offsets && has_user) {
-        ask_for_offset(id);
+        ask_for_offset(id, false);
     } else if (subscribe.offsets) {
         send_resume_ack(id, 0, false, 0);
     } else {
@@ -263,7 +263,7 @@ void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto:
     } else {
         shard.drop_topics(slot());
         receiving_ = false;
-        replay_.reset();
+        if (replay_) give_up_replay();
         if (!user_.text.empty()) shard.set_receiving(slot(), false);
     }
     acknowledge(id, "{}");
@@ -361,18 +361,38 @@ void Session::send_resume_ack(const std::optional<proto::MessageId>& id, uint64_
 }
 
 // Nothing is read for it: live messages go on, each with its offset.
-void Session::ask_for_offset(const std::optional<proto::MessageId>& id) {
+void Session::ask_for_offset(const std::optional<proto::MessageId>& id, bool gap) {
     store::Read read{.user = user_,
                      .mode = store::Read::Mode::unread,
                      .after = UINT64_MAX,
                      .records_max = 1,
                      .bytes_max = 1};
-    core_.store().submit(std::move(read), [&core = core_, handle = handle(), id](store::Answer&& answer) {
-        Session* self = core.find(handle);
-        if (!self || !self->is_open()) return;
-        auto const& now = std::get<store::ReadAnswer>(answer);
-        self->send_resume_ack(id, now.cut, false, now.unread_count);
-    });
+    core_.store().submit(std::move(read),
+                         [&core = core_, handle = handle(), id, gap](store::Answer&& answer) {
+                             Session* self = core.find(handle);
+                             if (!self || !self->is_open()) return;
+                             auto const& now = std::get<store::ReadAnswer>(answer);
+                             self->send_resume_ack(id, now.cut, gap, now.unread_count);
+                         });
+}
+
+// The user's updates are dropped in the middle of a replay. What waited behind it was published before, and
+// a resume is always acked.
+void Session::give_up_replay() {
+    auto const replay = std::move(replay_);
+    for (const auto& frame : replay->held) {
+        core_.metrics().deliveries.add();
+        connection_.send(frame);
+    }
+    if (replay->acked) return;
+    replay->replaced.push_back(std::move(replay->id));
+    for (const auto& id : replay->replaced) {
+        if (core_.store().has_place()) {
+            ask_for_offset(id, true);
+        } else {
+            refuse(Errc::internal_error, "the store is busy; the replay was given up", id);
+        }
+    }
 }
 
 void Session::start_replay(const proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id) {
@@ -383,7 +403,8 @@ void Session::start_replay(const proto::Subscribe& subscribe, const std::optiona
         // A second resume replaces the first: what that one held back still has to arrive.
         replay->held = std::move(replay_->held);
         replay->held_bytes = replay_->held_bytes;
-        if (!replay_->acked) send_resume_ack(replay_->id, 0, true, 0);
+        replay->replaced = std::move(replay_->replaced);
+        if (!replay_->acked) replay->replaced.push_back(std::move(replay_->id));
     }
     if (subscribe.replay_unread) {
         replay->mode = store::Read::Mode::unread;
@@ -426,6 +447,9 @@ void Session::on_chunk(store::ReadAnswer&& answer) {
     replay.asking = false;
     if (!replay.acked) {
         replay.acked = true;
+        for (const auto& id : replay.replaced)
+            send_resume_ack(id, answer.cut, true, answer.unread_count);
+        replay.replaced.clear();
         send_resume_ack(replay.id, answer.cut, answer.gap, answer.unread_count);
     }
     replay.upto = answer.cut;

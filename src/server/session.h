@@ -66,6 +66,7 @@ class Session final : private ws::ConnectionHandler {
         bool asking = false;       // an answer of the store is awaited
         bool waiting = false;      // for a place in the store's mailbox
         std::optional<proto::MessageId> id;
+        std::vector<std::optional<proto::MessageId>> replaced;  // earlier resumes that owe their ack
         std::vector<FrameRef> held;  // messages that no log keeps, newer than the replay
         uint64_t held_bytes = 0;
     };
@@ -93,7 +94,8 @@ class Session final : private ws::ConnectionHandler {
     void send_limited(const FrameRef& frame);
 
     void start_replay(const proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id);
-    void ask_for_offset(const std::optional<proto::MessageId>& id);
+    void give_up_replay();
+    void ask_for_offset(const std::optional<proto::MessageId>& id, bool gap);
     void read_chunk();
     void on_chunk(store::ReadAnswer&& answer);
     void after_chunk();

@@ -460,3 +460,31 @@ def test_a_mark_moves_the_newest_offset_no_client_sees_twice(server, client, use
     ack = client.subscribe(user, since=offset, sync=True)
     assert (ack["gap"], ack["offset"]) == (False, offset)
     client.expect_nothing()
+
+
+# --- one resume upon the other ---
+
+def test_a_resume_that_is_replaced_is_acked_too(server, client, user):
+    published = publish(server, user, range(3))
+    for id in (1, 2, 3):
+        asks(client, id, userId=user, since="0")
+    acked = []
+    while 3 not in acked:
+        message = client.next_message()
+        if message["type"] == "ack":
+            acked.append(message["id"])
+            assert message["data"]["offset"] == published[-1][1]
+    assert acked == [1, 2, 3]
+    assert received(client, 3) == custom(published)
+    client.expect_nothing()
+
+
+def test_a_resume_that_is_given_up_is_acked_too(server, client, user):
+    published = publish(server, user, range(3))
+    asks(client, 1, userId=user, since="0")
+    client.send_json({"type": "unsubscribe", "data": {}, "id": 2})
+    messages = []
+    while {m.get("id") for m in messages} != {1, 2}:
+        messages += [m for m in [client.next_message()] if m["type"] == "ack"]
+    (ack,) = [m for m in messages if m["id"] == 1]
+    assert ack["data"]["offset"] == published[-1][1]
