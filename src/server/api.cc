@@ -108,12 +108,18 @@ struct Api::Batch {
     bool keyed_outstanding =
         false;  // what follows a line with a key waits for its outcome, to keep the order
     uint64_t accepted = 0;
-    uint64_t rejected_count = 0;
-    std::vector<Rejected> rejected;
+    std::vector<Rejected> rejected;  // the first of them, in no order
 
     void reject(uint64_t at, Error error) {
-        ++rejected_count;
         rejected.push_back({at, std::move(error)});
+        if (rejected.size() == 2 * limits::kBatchRejectedMax) keep_first_rejected();
+    }
+    void keep_first_rejected() {
+        std::sort(rejected.begin(), rejected.end(),
+                  [](const auto& a, const auto& b) { return a.line < b.line; });
+        if (rejected.size() > limits::kBatchRejectedMax) {
+            rejected.erase(rejected.begin() + limits::kBatchRejectedMax, rejected.end());
+        }
     }
 };
 
@@ -313,7 +319,7 @@ bool Api::run_slice() {
     bool more = publisher_.retry();
     for (auto it = batches_.begin(); it != batches_.end();) {
         bool const runnable = run_batch(*it);
-        auto const& batch = **it;
+        auto& batch = **it;
         if (batch.cursor >= batch.body.size() && batch.outstanding == 0) {
             finish_batch(batch);
             it = batches_.erase(it);
@@ -368,10 +374,9 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
     return batch->cursor < batch->body.size();
 }
 
-void Api::finish_batch(const Batch& batch) {
-    auto rejected = batch.rejected;
-    std::sort(rejected.begin(), rejected.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
-    if (rejected.size() > limits::kBatchRejectedMax) rejected.resize(limits::kBatchRejectedMax);
+void Api::finish_batch(Batch& batch) {
+    batch.keep_first_rejected();
+    auto const& rejected = batch.rejected;
     std::string body = fmt::format(R"({{"accepted":{},"rejected":[)", batch.accepted);
     for (std::size_t i = 0; i < rejected.size(); ++i) {
         fmt::format_to(std::back_inserter(body), R"({}{{"line":{},"code":"{}","message":)", i == 0 ? "" : ",",

@@ -68,7 +68,7 @@ class Api final : public http::RequestHandler, public reactor::Work {
     void publish_one(http::RequestHandle handle, http::Request& request);
     void begin_batch(http::RequestHandle handle, http::Request& request);
     bool run_batch(const std::shared_ptr<Batch>& batch);
-    void finish_batch(const Batch& batch);
+    void finish_batch(Batch& batch);
 
     void show_user(http::RequestHandle handle, const Route& route);
     void list(http::RequestHandle handle, const Route& route, std::string_view query);
