@@ -26,7 +26,7 @@ void UserLimit::report(const UserId& user) {
     if (workers_ == 1) {
         std::vector<GatherAnswer> answers;
         answers.push_back(core_.answer_gather({GatherRequest::What::connections, user, {}}));
-        return close_oldest(std::move(answers));
+        return close_oldest(user, std::move(answers));
     }
     reports_.push_back(user);
 }
@@ -97,7 +97,7 @@ void UserLimit::judge(const UserId& user, std::vector<GatherAnswer>&& answers) {
         }
         if (over_share) again_.insert(user.text);
     }
-    close_oldest(std::move(answers));
+    close_oldest(user, std::move(answers));
     if (again_.erase(user.text) > 0) count(user);
 }
 
@@ -118,7 +118,7 @@ bool UserLimit::tell_all(const UserId& user, bool on) {
     return true;
 }
 
-void UserLimit::close_oldest(std::vector<GatherAnswer>&& answers) {
+void UserLimit::close_oldest(const UserId& user, std::vector<GatherAnswer>&& answers) {
     std::vector<ConnectionInfo> all;
     for (auto& answer : answers) {
         for (auto& connection : answer.connections)
@@ -134,6 +134,9 @@ void UserLimit::close_oldest(std::vector<GatherAnswer>&& answers) {
             reactor.send(all[i].core, reactor::Mail::make(
                                           static_cast<uint8_t>(MailKind::close_connection),
                                           CloseConnection{all[i].handle, Errc::connection_limit_exceeded}));
+        } else {
+            reports_.push_back(user);  // counted once more when there is a place
+            return;
         }
     }
 }

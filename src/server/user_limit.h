@@ -37,7 +37,7 @@ class UserLimit final : public reactor::MailSink {
     void count(const UserId& user);
     void judge(const UserId& user, std::vector<GatherAnswer>&& answers);
     [[nodiscard]] bool tell_all(const UserId& user, bool on);
-    void close_oldest(std::vector<GatherAnswer>&& answers);
+    void close_oldest(const UserId& user, std::vector<GatherAnswer>&& answers);
 
     Core& core_;
     uint32_t limit_, share_, workers_;
