@@ -1,5 +1,7 @@
 #include "ringcast/ws/connection.h"
 
+#include <algorithm>
+
 #include "ringcast/base/log.h"
 #include "ringcast/http/response.h"
 #include "ringcast/ws/frame.h"
@@ -120,6 +122,8 @@ void Connection::on_ping(std::string_view payload) {
     if (!decoder_.mid_message()) message_done_ = true;  // a cut one lends its deadline to nothing else
     if (state_ != State::open) return;
     handler_.on_control_frame();
+    // Where messages flow without a pause the queue is never seen empty: on_drained() may not come.
+    pongs_waiting_ = static_cast<uint8_t>(std::min<uint32_t>(pongs_waiting_, stream_.unsent_frames()));
     if (state_ != State::open || pongs_waiting_ >= endpoint_.options.pongs_waiting_max) return;
     ++pongs_waiting_;
     stream_.queue(FrameRef(SharedBytes::copy_of(encode_frame(Opcode::pong, payload))));
