@@ -16,7 +16,7 @@ struct UringOptions {
     uint32_t buffers = 1024;      // provided receive buffers, a power of two
     uint32_t buffer_bytes = 4096;
     uint32_t direct_files_max =
-        1U << 20;  // lowered to RLIMIT_NOFILE, which is the kernel's bound for one ring
+        1U << 20;  // lowered to the hard RLIMIT_NOFILE, the kernel's bound for one ring; raises the soft one
 };
 
 /// Makes the ring of the calling thread, which alone may use it (SINGLE_ISSUER | DEFER_TASKRUN).

@@ -261,8 +261,14 @@ class Uring final : public Ring {
         std::array<unsigned, 2> workers{4, 8};  // nothing of ours should ever need one
         io_uring_register_iowq_max_workers(&ring_, workers.data());
 
+        // The soft limit is for programs that use select(); systemd and login shells keep it at 1,024.
         rlimit files{};
         ::getrlimit(RLIMIT_NOFILE, &files);
+        auto const wanted = std::min<rlim_t>(files.rlim_max, options_.direct_files_max);
+        if (files.rlim_cur < wanted) {
+            files.rlim_cur = wanted;
+            if (::setrlimit(RLIMIT_NOFILE, &files) != 0) ::getrlimit(RLIMIT_NOFILE, &files);
+        }
         direct_files_ = static_cast<uint32_t>(std::min<uint64_t>(files.rlim_cur, options_.direct_files_max));
         if (int const r = io_uring_register_files_sparse(&ring_, direct_files_); r < 0) return -r;
         return set_up_buffers();
