@@ -333,6 +333,7 @@ class Uring final : public Ring {
     }
 
     void submitted() {
+        if (io_uring_sq_ready(&ring_) > 0) return;  // the kernel had no memory, and has not read them all
         gather_.reset();
         headers_.reset();
     }
