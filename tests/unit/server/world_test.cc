@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
@@ -23,8 +25,9 @@ std::string to_user(int n, std::string_view user = "u", std::string_view type = 
     return R"({"type":")" + std::string(type) + R"(","userId":")" + std::string(user) + R"(","data":{"n":)" +
            std::to_string(n) + "}}";
 }
-std::string to_topic(int n, std::string_view topic = "t") {
-    return R"({"type":"x","topic":")" + std::string(topic) + R"(","data":{"n":)" + std::to_string(n) + "}}";
+std::string to_topic(int n, std::string_view topic = "t", std::string_view type = "x") {
+    return R"({"type":")" + std::string(type) + R"(","topic":")" + std::string(topic) + R"(","data":{"n":)" +
+           std::to_string(n) + "}}";
 }
 std::string message(int n) {
     return R"({"type":"x","data":{"n":)" + std::to_string(n) + "}}";
@@ -34,12 +37,19 @@ int64_t number(std::string_view text, std::string_view mark) {
     auto const at = text.find(mark);
     return at == std::string_view::npos ? -1 : std::stoll(std::string(text.substr(at + mark.size())));
 }
+/// RINGCAST_SEEDS=100 tries a hundred times as many.
+uint64_t seeds(uint64_t usual) {
+    const char* times = std::getenv("RINGCAST_SEEDS");
+    return usual * (times ? std::strtoull(times, nullptr, 10) : 1);
+}
 std::string error_code(std::string_view text) {
     constexpr std::string_view kMark = R"({"type":"error","data":{"code":")";
     if (!text.starts_with(kMark)) return {};
     text.remove_prefix(kMark.size());
     return std::string(text.substr(0, text.find('"')));
 }
+
+constexpr std::array<std::string_view, 6> kTopics{"a", "b", "c", "d", "e", "f"};
 
 // --- time
 
@@ -283,16 +293,16 @@ void resume_by_chance(uint64_t seed, bool with_backlog) {
 }
 
 TEST(World, AResumeSeesEverythingOnceAndInOrderWhilePublicationsGoOn) {
-    for (uint64_t seed = 1; seed <= 40; ++seed)
+    for (uint64_t seed = 1; seed <= seeds(40); ++seed)
         resume_by_chance(seed, false);
 }
 TEST(World, LikewiseWithALongBacklogAndASocketThatBlocks) {
-    for (uint64_t seed = 1; seed <= 15; ++seed)
+    for (uint64_t seed = 1; seed <= seeds(15); ++seed)
         resume_by_chance(seed, true);
 }
 
 TEST(World, MessagesWithoutALogWaitBehindAReplay) {
-    for (uint64_t seed = 1; seed <= 20; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(20); ++seed) {
         SCOPED_TRACE(seed);
         TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
         for (int i = 0; i < 5; ++i)
@@ -373,7 +383,7 @@ TEST(World, ReadMarksReachTheUsersOtherConnectionsThatAskedForThem) {
 // --- connections of one user
 
 TEST(World, TheOldestOfTooManyConnectionsOfAUserGoesWhereverItIs) {
-    for (uint64_t seed = 1; seed <= 10; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(10); ++seed) {
         SCOPED_TRACE(seed);
         Config config;
         config.limits.connections_per_user = 4;
@@ -393,7 +403,7 @@ TEST(World, TheOldestOfTooManyConnectionsOfAUserGoesWhereverItIs) {
 // --- publishers
 
 TEST(World, AnIdempotencyKeyHoldsOnEveryCore) {
-    for (uint64_t seed = 1; seed <= 10; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(10); ++seed) {
         for (bool stored : {false, true}) {
             SCOPED_TRACE(seed);
             TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
@@ -419,7 +429,7 @@ TEST(World, AnIdempotencyKeyHoldsOnEveryCore) {
 }
 
 TEST(World, APublicationThatFindsOneMailboxFullReachesNobody) {
-    for (uint64_t seed = 1; seed <= 10; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(10); ++seed) {
         SCOPED_TRACE(seed);
         TestWorld world({.workers = 3, .seed = seed, .mailbox_places = 8});
         std::vector<TestWorld::Client*> clients;
@@ -452,7 +462,7 @@ TEST(World, APublicationThatFindsOneMailboxFullReachesNobody) {
 }
 
 TEST(World, ABatchWaitsForPlacesAndKeepsItsOrder) {
-    for (uint64_t seed = 1; seed <= 10; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(10); ++seed) {
         SCOPED_TRACE(seed);
         TestWorld world(
             {.workers = 2, .seed = seed, .mailbox_places = 8, .shuffle = true, .delay_store = true});
@@ -476,7 +486,7 @@ TEST(World, ABatchWaitsForPlacesAndKeepsItsOrder) {
 // A publisher that waits for each answer, on any core, to a user or a topic in turn: one client that gets
 // both sees its order.
 TEST(World, APublisherThatWaitsIsHeardInItsOrder) {
-    for (uint64_t seed = 1; seed <= 15; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(15); ++seed) {
         SCOPED_TRACE(seed);
         TestWorld world({.workers = 3, .seed = seed, .shuffle = true, .delay_store = true});
         auto& chance = world.chance;
@@ -508,10 +518,35 @@ TEST(World, APublisherThatWaitsIsHeardInItsOrder) {
     }
 }
 
+// A fan-out that takes several slices, and behind it in the same turn one that takes a part of one.
+TEST(World, LikewiseWhenTheFirstHasManyAddresseesAndItsCoreIsLate) {
+    for (uint64_t seed = 1; seed <= seeds(5); ++seed) {
+        SCOPED_TRACE(seed);
+        TestWorld world({.workers = 2, .seed = seed, .shuffle = true});
+        auto& client = world.connect(1);
+        client.say(subscribe(R"({"userId":"u","topics":["a","b","c","d","e","f"]})"));
+        std::string many = R"({"type":"x","userIds":[)";
+        for (int i = 0; i < 9'999; ++i)
+            many += std::to_string(i) + ",";
+        many += R"("u"],"data":{"n":0}})";
+        auto const topic = std::find_if(kTopics.begin(), kTopics.end(), [&world](auto t) {
+            return world.core(0).sequencer().home_of_topic(t) == 0;
+        });
+        ASSERT_NE(topic, kTopics.end());
+        world.freeze(1);
+        ASSERT_EQ(world.publish(many, 0).status, 200);
+        ASSERT_EQ(world.publish(to_topic(1, *topic), 0).status, 200);
+        world.thaw(1);
+        world.settle();
+        EXPECT_EQ(client.take(), (Texts{message(0), message(1)}));
+    }
+}
+
 // Clients that come, subscribe, leave, stop reading and are thrown out while publications of every kind go
-// on. What each of them gets is in order and never twice; the world ends with nothing left over.
+// on. What each of them gets is in order and never twice, but for what it asked to have replayed; and the
+// world ends with nothing left over.
 TEST(World, EndsWellWhateverItsClientsDo) {
-    for (uint64_t seed = 1; seed <= 25; ++seed) {
+    for (uint64_t seed = 1; seed <= seeds(25); ++seed) {
         SCOPED_TRACE(seed);
         TestWorld world({.workers = 2,
                          .seed = seed,
@@ -524,7 +559,7 @@ TEST(World, EndsWellWhateverItsClientsDo) {
         std::vector<std::unique_ptr<TestWorld::ApiClient>> apis;
         for (uint32_t i = 0; i < 2; ++i)
             apis.push_back(std::make_unique<TestWorld::ApiClient>(world, i));
-        std::map<TestWorld::Client*, Texts> seen;
+        std::set<TestWorld::Client*> resumed;
         int n = 0;
         for (int i = 0; i < 250; ++i) {
             if (clients.size() < 8 || chance.next() % 30 == 0)
@@ -537,6 +572,7 @@ TEST(World, EndsWellWhateverItsClientsDo) {
                     break;
                 case 1:
                     if (open) client.post(subscribe(R"({"userId":"u","since":"0","sync":true})"));
+                    resumed.insert(&client);
                     break;
                 case 2:
                     if (open) client.post(subscribe(R"({"userId":"u","replay":"unread"})"));
@@ -552,10 +588,10 @@ TEST(World, EndsWellWhateverItsClientsDo) {
                 case 7:
                     if (chance.next() % 10 == 0) apis[0]->post("/api/users/u/disconnect", "");
                     break;
-                case 8: apis[1]->post("/api/publish", to_topic(n++)); break;
-                case 9: apis[0]->post("/api/publish", to_user(n++)); break;
+                case 8: apis[1]->post("/api/publish", to_topic(n++, "t", "topic")); break;
+                case 9: apis[0]->post("/api/publish", to_user(n++, "u", "user")); break;
                 default:
-                    apis[0]->post("/api/publish", R"({"type":"x","broadcast":true,"data":{"n":)" +
+                    apis[0]->post("/api/publish", R"({"type":"all","broadcast":true,"data":{"n":)" +
                                                       std::to_string(n++) + "}}");
             }
             for (auto turns = chance.next() % 10; turns > 0; --turns)
@@ -570,6 +606,17 @@ TEST(World, EndsWellWhateverItsClientsDo) {
                 EXPECT_TRUE(answer.status == 200 || answer.status == 503) << answer.status << answer.body;
         }
         EXPECT_EQ(world.publish(to_user(n)).status, 200);
+        for (auto* client : clients) {
+            std::map<std::string, int64_t> last;
+            for (const auto& text : client->take()) {
+                auto const type = text.substr(9, text.find('"', 9) - 9);
+                auto const n_of = number(text, R"("data":{"n":)");
+                if (n_of < 0 || (type == "user" && resumed.contains(client))) continue;
+                auto& before = last.try_emplace(type, -1).first->second;
+                EXPECT_LT(before, n_of) << text;
+                before = n_of;
+            }
+        }
     }
 }
 
