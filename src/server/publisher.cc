@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "core.h"
@@ -38,11 +39,15 @@ store::ContentHash hash_with_targets(const proto::PublishRequest& request) {
     Hasher hasher;
     hasher.add(request.type);
     hasher.add(request.target.broadcast ? "broadcast" : "");
-    hasher.add(request.store ? "" : "live");
     hasher.add(request.target.topic ? "topic" : "");
     hasher.add(request.target.topic.value_or(""));
+    // The same users in another order are the same targets.
+    std::vector<std::string_view> users;
     for (const auto& user : request.target.users)
-        hasher.add(user.text);
+        users.push_back(user.text);
+    std::sort(users.begin(), users.end());
+    for (auto user : users)
+        hasher.add(user);
     hasher.add(request.data_raw);
     auto const hash = hasher.result();
     return {hash.high, hash.low};

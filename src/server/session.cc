@@ -241,9 +241,10 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
     if (subscribe.sync) wants_sync_ = true;
     if (resumes || subscribe.offsets) wants_offsets_ = true;
 
-    if (resumes) {
+    // With the user's updates turned off a resume has nothing to send either, but is answered.
+    if (resumes && receiving_) {
         start_replay(subscribe, id);
-    } else if (subscribe.offsets && has_user) {
+    } else if ((resumes || subscribe.offsets) && has_user) {
         ask_for_offset(id, false);
     } else if (subscribe.offsets) {
         send_resume_ack(id, 0, false, 0);
