@@ -121,6 +121,11 @@ struct Api::Batch {
             rejected.erase(rejected.begin() + limits::kBatchRejectedMax, rejected.end());
         }
     }
+    /// Takes no further line.
+    void drop_rest() {
+        body = {};
+        cursor = 0;
+    }
 };
 
 Api::Api(Core& core) : core_(core), publisher_(core) {}
@@ -257,8 +262,13 @@ void Api::on_request(http::RequestHandle handle, http::Request& request) {
     }
 }
 
-// Whatever was begun goes on: the answer alone is lost.
-void Api::on_abandoned(http::RequestHandle) {}
+// Whatever was begun goes on, and its answer is lost. Of a batch, the lines that were not begun are dropped:
+// nobody would learn of them, and a batch that outlived its connection would be held by no limit.
+void Api::on_abandoned(http::RequestHandle handle) {
+    for (auto& batch : batches_) {
+        if (batch->handle == handle) batch->drop_rest();
+    }
+}
 
 std::string Api::error_body(int status, std::string_view message) {
     return proto::encode_api_error(code_for_status(status), message);
@@ -342,7 +352,9 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
         auto const line = rest.substr(0, end);
         auto const next = std::min(batch->cursor + end + 1, batch->body.size());
         uint64_t const number = batch->line + 1;
-        if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
+        bool const blank = line.find_first_not_of(" \t\r") == std::string_view::npos;
+        if (blank || core_.finishing()) {
+            if (!blank) batch->reject(number, {Errc::unavailable, "the server is shutting down"});
             batch->cursor = next;
             batch->line = number;
             continue;
