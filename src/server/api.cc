@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint32_t kBatchLinesPerSlice = 128;
 constexpr uint32_t kBatchBytesPerSlice = 256 * 1024;
-constexpr uint32_t kBatchOutstandingMax = 256;  // lines that wait for their outcome
+constexpr uint32_t kBatchOutstandingMax = 256;  // lines of all batches that wait for their outcome
 constexpr uint64_t kSmallBodyBytesMax = 64ULL * 1024;
 constexpr uint32_t kListLimitDefault = 50;
 
@@ -307,7 +307,7 @@ void Api::publish_one(http::RequestHandle handle, http::Request& request) {
         core_.metrics().publish_refused.add();
         return refuse(handle, decoded.error().code, decoded.error().message);
     }
-    bool const begun = publisher_.publish(*decoded, key, false, [this, handle](PublishOutcome&& outcome) {
+    bool const begun = publisher_.publish(*decoded, key, [this, handle](PublishOutcome&& outcome) {
         if (outcome.error) return refuse(handle, outcome.error->code, outcome.error->message);
         respond(handle, 200, outcome_json(outcome, core_.epoch()));
     });
@@ -344,9 +344,11 @@ bool Api::run_slice() {
 // Returns whether it could go on at once.
 bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
     std::size_t const slice_end = batch->cursor + kBatchBytesPerSlice;
+    // The other half of the places on the way to a core is for single publications.
+    uint64_t const share = std::max<uint64_t>(1, kBatchOutstandingMax / batches_.size());
     for (uint32_t n = 0; n < kBatchLinesPerSlice && batch->cursor < std::min(batch->body.size(), slice_end);
          ++n) {
-        if (batch->outstanding >= kBatchOutstandingMax || batch->keyed_outstanding) return false;
+        if (batch->outstanding >= share || batch->keyed_outstanding) return false;
         auto const rest = std::string_view(batch->body).substr(batch->cursor);
         auto const end = std::min(rest.find('\n'), rest.size());
         auto const line = rest.substr(0, end);
@@ -366,7 +368,7 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
         } else {
             bool const keyed = decoded->idempotency_key.has_value();
             if (keyed && batch->outstanding > 0) return false;
-            bool const begun = publisher_.publish(*decoded, decoded->idempotency_key, true,
+            bool const begun = publisher_.publish(*decoded, decoded->idempotency_key,
                                                   [batch, number, keyed](PublishOutcome&& outcome) {
                                                       --batch->outstanding;
                                                       if (keyed) batch->keyed_outstanding = false;

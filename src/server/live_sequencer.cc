@@ -18,27 +18,23 @@ reactor::CoreId LiveSequencer::home_of_user(const UserId& user) const {
 }
 
 void LiveSequencer::publish(reactor::CoreId home, std::shared_ptr<const LivePublication> publication,
-                            bool may_wait, Continuation continuation) {
+                            Continuation continuation) {
     auto const token = pending_.add(std::move(continuation));
-    reactor_.request(home, Parcel<LiveRequest>::mail(MailKind::live_request,
-                                                     LiveRequest{std::move(publication), may_wait}, token));
+    reactor_.request(
+        home, Parcel<LiveRequest>::mail(MailKind::live_request, LiveRequest{std::move(publication)}, token));
 }
 
 void LiveSequencer::on_mail(const reactor::Mail& mail) {
     if (mail.kind == static_cast<uint8_t>(MailKind::live_answer)) {
-        auto const answer = mail.as<LiveAnswer>();
-        pending_.take(answer.token)(answer.accepted);
+        pending_.take(mail.as<LiveAnswer>().token)();
         return;
     }
     auto [request, token] = Parcel<LiveRequest>::open(mail);
     Asked asked{mail.from, token, std::move(request->publication), 0};
     if (waiting_.empty() && post(asked)) {
         accepted_.push_back(std::move(asked));
-    } else if (request->may_wait) {
-        waiting_.push_back(std::move(asked));
     } else {
-        reactor_.answer(mail.from, reactor::Mail::make(static_cast<uint8_t>(MailKind::live_answer),
-                                                       LiveAnswer{token, false}));
+        waiting_.push_back(std::move(asked));
     }
 }
 
@@ -62,7 +58,7 @@ bool LiveSequencer::run_slice() {
     for (; !accepted_.empty() && accepted_.front().turn != reactor_.turns(); accepted_.pop_front()) {
         auto const& asked = accepted_.front();
         reactor_.answer(asked.from, reactor::Mail::make(static_cast<uint8_t>(MailKind::live_answer),
-                                                        LiveAnswer{asked.token, true}));
+                                                        LiveAnswer{asked.token}));
     }
     while (!waiting_.empty() && post(waiting_.front())) {
         accepted_.push_back(std::move(waiting_.front()));
