@@ -15,6 +15,7 @@ constexpr uint8_t kStreamTable = 0, kClientAcceptTable = 1, kApiAcceptTable = 2;
 
 constexpr std::size_t kFanoutsWaitingMax = 1024;
 constexpr std::size_t kFanoutBytesWaitingMax = 32 << 20;
+constexpr Duration kFullWarningEvery = seconds(10);
 constexpr Duration kFinishAfter = seconds(2);  // for answers of the API that are under way at the end
 
 struct LiveDelivery final : hub::Publication {
@@ -128,12 +129,17 @@ void Core::on_accept(io::File file, const net::PeerAddress& peer) {
 // A full table would make the kernel accept and drop clients: the last places stay free (hazards.md 2.4).
 void Core::pace_accepts() {
     uint64_t const slots = reactor_.ring().stats().direct_slots;
-    uint64_t const ceiling = slots - std::max<uint64_t>(net::Acceptor::kBurst + 1, slots / 50);
+    uint64_t const reserve = std::max<uint64_t>(net::Acceptor::kBurst + 1, slots / 50);
+    uint64_t const ceiling = slots - std::min(reserve, slots / 2);
     bool const full = session_count_ >= ceiling;
     if (finishing()) return;
     if (full && !client_acceptor_.paused()) {
-        log::warning("core {}: {} connections, no slot left; new clients wait", reactor_.id(),
-                     session_count_);
+        // Clients that come and go at the limit would write a line each.
+        if (reactor_.now() >= full_warning_due_) {
+            full_warning_due_ = reactor_.now() + kFullWarningEvery;
+            log::warning("core {}: {} connections, no slot left; new clients wait", reactor_.id(),
+                         session_count_);
+        }
         client_acceptor_.pause();
     } else if (!full && client_acceptor_.paused()) {
         client_acceptor_.start();

@@ -155,6 +155,8 @@ class Core final : public reactor::CoreProgram,
     uint64_t next_gathering_ = 1;
     uint64_t turn_bytes_ = 0;  // of publications taken in this turn
 
+    MonoTime full_warning_due_{};  // see pace_accepts()
+
     Phase phase_ = Phase::serving;
     MonoTime drain_began_{};
     std::vector<net::StreamHandle> drain_order_;
