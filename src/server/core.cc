@@ -24,31 +24,49 @@ struct LiveDelivery final : hub::Publication {
     FrameRef frame;
 };
 
+// What users get, in one order: messages of their log, live ones, and read marks.
 struct UserDelivery : hub::UserPublication {
-    explicit UserDelivery(const SharedBytes& bytes) : frame(bytes) {}
-    [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
-    FrameRef frame;
+    virtual void deliver_to(Session& session, uint64_t offset) const = 0;
 };
 
 struct LoggedDelivery final : UserDelivery {
     explicit LoggedDelivery(std::shared_ptr<const store::Publication> p)
-        : UserDelivery(p->frame), publication(std::move(p)) {}
+        : frame(p->frame), publication(std::move(p)) {}
+    void deliver_to(Session& session, uint64_t offset) const override {
+        session.deliver_logged(*publication, frame, offset);
+    }
+    [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
     [[nodiscard]] uint32_t addressees() const override {
         return static_cast<uint32_t>(publication->addressees.size());
     }
     [[nodiscard]] const UserId& user(uint32_t i) const override { return publication->addressees[i].user; }
     [[nodiscard]] uint64_t offset(uint32_t i) const override { return publication->addressees[i].offset; }
     [[nodiscard]] std::string_view topic() const override { return publication->message->topic; }
+    FrameRef frame;
     std::shared_ptr<const store::Publication> publication;
+};
+
+struct MarkDelivery final : UserDelivery {
+    explicit MarkDelivery(std::shared_ptr<const store::ReadMark> m) : mark(std::move(m)) {}
+    void deliver_to(Session& session, uint64_t) const override { session.deliver_read_mark(*mark); }
+    [[nodiscard]] std::size_t bytes() const override { return sizeof(store::ReadMark); }
+    [[nodiscard]] uint32_t addressees() const override { return 1; }
+    [[nodiscard]] const UserId& user(uint32_t) const override { return mark->user; }
+    [[nodiscard]] uint64_t offset(uint32_t) const override { return mark->offset; }
+    [[nodiscard]] std::string_view topic() const override { return {}; }
+    std::shared_ptr<const store::ReadMark> mark;
 };
 
 struct LiveUserDelivery final : UserDelivery {
     LiveUserDelivery(const SharedBytes& bytes, std::vector<UserId> u, std::string t)
-        : UserDelivery(bytes), users(std::move(u)), topic_name(std::move(t)) {}
+        : frame(bytes), users(std::move(u)), topic_name(std::move(t)) {}
+    void deliver_to(Session& session, uint64_t) const override { session.deliver(frame); }
+    [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
     [[nodiscard]] uint32_t addressees() const override { return static_cast<uint32_t>(users.size()); }
     [[nodiscard]] const UserId& user(uint32_t i) const override { return users[i]; }
     [[nodiscard]] uint64_t offset(uint32_t) const override { return 0; }
     [[nodiscard]] std::string_view topic() const override { return topic_name; }
+    FrameRef frame;
     std::vector<UserId> users;
     std::string topic_name;
 };
@@ -191,7 +209,7 @@ void Core::on_mail(const reactor::Mail& mail) {
         }
         case MailKind::read_mark: {
             auto [mark, token] = Parcel<std::shared_ptr<const store::ReadMark>>::open(mail);
-            take_read_mark(**mark);
+            fanouts_.publish_users(std::make_unique<MarkDelivery>(std::move(*mark)));
             break;
         }
         case MailKind::gather_request: {
@@ -244,11 +262,8 @@ void Core::take_live(const LivePublication& publication) {
 void Core::deliver(hub::SubscriberSlot slot, const hub::Publication& publication, uint64_t offset) {
     Session* session = at(slot);
     RC_ASSERT(session);
-    if (offset != 0) {
-        auto const& logged = static_cast<const LoggedDelivery&>(publication);
-        session->deliver_logged(*logged.publication, logged.frame, offset);
-    } else if (auto const* users = dynamic_cast<const UserDelivery*>(&publication)) {
-        session->deliver(users->frame);
+    if (auto const* users = dynamic_cast<const UserDelivery*>(&publication)) {
+        users->deliver_to(*session, offset);
     } else {
         session->deliver(static_cast<const LiveDelivery&>(publication).frame);
     }
@@ -262,12 +277,6 @@ const FrameRef& Core::with_offset(const store::Message& message, uint64_t offset
         offset_frame_offset_ = offset;
     }
     return offset_frame_;
-}
-
-void Core::take_read_mark(const store::ReadMark& mark) {
-    shard_.for_each_connection(mark.user, [&](hub::SubscriberSlot slot) {
-        if (Session* session = at(slot)) session->deliver_read_mark(mark);
-    });
 }
 
 // --- questions to all cores

@@ -111,7 +111,6 @@ class Core final : public reactor::CoreProgram,
 
     void take_publication(std::shared_ptr<const store::Publication> publication);
     void take_live(const LivePublication& publication);
-    void take_read_mark(const store::ReadMark& mark);
     void pace_accepts();
     void begin_drain();
     void drain_due();
