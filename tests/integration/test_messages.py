@@ -487,7 +487,9 @@ def test_marks_read_durably(start_server, tmp_path):
         client.subscribe("u")
         client.mark_read(notification)
     first.kill()
-    assert start_server(data_dir=tmp_path / "data").api.notifications("u")["unreadCount"] == 0
+    inbox = start_server(data_dir=tmp_path / "data").api.notifications("u")
+    assert inbox["unreadCount"] == 0
+    assert [item["data"]["read"] for item in inbox["notifications"]] == [True]
 
 
 def test_marks_only_the_users_own_and_tells_nothing_of_others(server, client):
