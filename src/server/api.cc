@@ -307,7 +307,7 @@ void Api::publish_one(http::RequestHandle handle, http::Request& request) {
         core_.metrics().publish_refused.add();
         return refuse(handle, decoded.error().code, decoded.error().message);
     }
-    bool const begun = publisher_.publish(*decoded, key, [this, handle](PublishOutcome&& outcome) {
+    bool const begun = publisher_.publish(*decoded, key, false, [this, handle](PublishOutcome&& outcome) {
         if (outcome.error) return refuse(handle, outcome.error->code, outcome.error->message);
         respond(handle, 200, outcome_json(outcome, core_.epoch()));
     });
@@ -368,7 +368,7 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
         } else {
             bool const keyed = decoded->idempotency_key.has_value();
             if (keyed && batch->outstanding > 0) return false;
-            bool const begun = publisher_.publish(*decoded, decoded->idempotency_key,
+            bool const begun = publisher_.publish(*decoded, decoded->idempotency_key, true,
                                                   [batch, number, keyed](PublishOutcome&& outcome) {
                                                       --batch->outstanding;
                                                       if (keyed) batch->keyed_outstanding = false;

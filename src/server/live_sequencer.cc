@@ -18,23 +18,28 @@ reactor::CoreId LiveSequencer::home_of_user(const UserId& user) const {
 }
 
 void LiveSequencer::publish(reactor::CoreId home, std::shared_ptr<const LivePublication> publication,
-                            Continuation continuation) {
+                            bool may_wait, Continuation continuation) {
     auto const token = pending_.add(std::move(continuation));
-    reactor_.request(
-        home, Parcel<LiveRequest>::mail(MailKind::live_request, LiveRequest{std::move(publication)}, token));
+    reactor_.request(home, Parcel<LiveRequest>::mail(MailKind::live_request,
+                                                     LiveRequest{std::move(publication), may_wait}, token));
 }
 
 void LiveSequencer::on_mail(const reactor::Mail& mail) {
     if (mail.kind == static_cast<uint8_t>(MailKind::live_answer)) {
-        pending_.take(mail.as<LiveAnswer>().token)();
+        auto const answer = mail.as<LiveAnswer>();
+        pending_.take(answer.token)(answer.accepted);
         return;
     }
     auto [request, token] = Parcel<LiveRequest>::open(mail);
     Asked asked{mail.from, token, std::move(request->publication), 0};
     if (waiting_.empty() && post(asked)) {
         accepted_.push_back(std::move(asked));
-    } else {
+    } else if (request->may_wait || !waiting_.empty()) {
+        // Behind a batch it keeps its place in the order; what may be open between two cores bounds this.
         waiting_.push_back(std::move(asked));
+    } else {
+        reactor_.answer(mail.from, reactor::Mail::make(static_cast<uint8_t>(MailKind::live_answer),
+                                                       LiveAnswer{token, false}));
     }
 }
 
@@ -58,7 +63,7 @@ bool LiveSequencer::run_slice() {
     for (; !accepted_.empty() && accepted_.front().turn != reactor_.turns(); accepted_.pop_front()) {
         auto const& asked = accepted_.front();
         reactor_.answer(asked.from, reactor::Mail::make(static_cast<uint8_t>(MailKind::live_answer),
-                                                        LiveAnswer{asked.token}));
+                                                        LiveAnswer{asked.token, true}));
     }
     while (!waiting_.empty() && post(waiting_.front())) {
         accepted_.push_back(std::move(waiting_.front()));

@@ -8,12 +8,11 @@
 namespace rc::server {
 
 /// Publications that no log keeps, on both of their cores: where they are asked for, and on the home core
-/// (a hash of the topic or user), which gives them their place in the order and a place in every mailbox, all
-/// at once. What waits for that is bounded by the requests that may be open between two cores. Core: own core
-/// only.
+/// (a hash of the topic or user), which gives them their place in the order and a place in every mailbox, or
+/// refuses them whole. Core: own core only.
 class LiveSequencer final : public reactor::MailSink, public reactor::Work {
   public:
-    using Continuation = std::function<void()>;
+    using Continuation = std::function<void(bool accepted)>;
 
     LiveSequencer(reactor::Reactor& reactor, uint32_t workers);
 
@@ -21,9 +20,10 @@ class LiveSequencer final : public reactor::MailSink, public reactor::Work {
     [[nodiscard]] reactor::CoreId home_of_user(const UserId& user) const;
     [[nodiscard]] bool has_place(reactor::CoreId home) { return reactor_.may_request(home); }
 
-    /// Asks the home core, where it may wait for a place. A place on the way there must be free. The
-    /// continuation runs on a later turn, when the publication stands in every core's mailbox.
-    void publish(reactor::CoreId home, std::shared_ptr<const LivePublication> publication,
+    /// Asks the home core. A place must be there. The continuation runs on a later turn, when the
+    /// publication stands in every core's mailbox, or was refused for want of a place.
+    /// @param may_wait  it is not refused, but waits for a place; others wait only behind such ones
+    void publish(reactor::CoreId home, std::shared_ptr<const LivePublication> publication, bool may_wait,
                  Continuation continuation);
 
     [[nodiscard]] bool idle() const { return pending_.count() == 0 && waiting_.empty() && accepted_.empty(); }

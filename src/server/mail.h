@@ -59,9 +59,11 @@ struct LivePublication {
 
 struct LiveRequest {
     std::shared_ptr<const LivePublication> publication;
+    bool may_wait = false;  // for a place in the mailboxes, instead of being refused
 };
 struct LiveAnswer {
     uint64_t token;
+    bool accepted;
 };
 
 /// One connection, as the core that holds it describes it.

@@ -22,6 +22,10 @@ PublishOutcome refused(Errc code, std::string_view message) {
     return outcome;
 }
 
+PublishOutcome busy() {
+    return refused(Errc::unavailable, "the server is busy; try again");
+}
+
 store::ContentHash content_hash(const proto::PublishRequest& request) {
     Hasher hasher;
     hasher.add(request.type);
@@ -52,7 +56,7 @@ store::ContentHash hash_with_targets(const proto::PublishRequest& request) {
 }  // namespace
 
 bool Publisher::publish(const proto::PublishRequest& request, const std::optional<std::string>& key,
-                        Done done) {
+                        bool may_wait, Done done) {
     auto& target = request.target;
     bool const stored = !target.users.empty() && request.store;
     if ((stored || key) && !core_.store().has_place()) return false;
@@ -95,6 +99,7 @@ bool Publisher::publish(const proto::PublishRequest& request, const std::optiona
     }
 
     Live live;
+    live.may_wait = may_wait;
     auto part = [&](std::vector<UserId> users) {
         return std::make_shared<const LivePublication>(
             LivePublication{frame, target.topic.value_or(""), std::move(users), target.broadcast});
@@ -104,7 +109,8 @@ bool Publisher::publish(const proto::PublishRequest& request, const std::optiona
         std::map<reactor::CoreId, std::vector<UserId>> by_home;
         for (const auto& user : target.users)
             by_home[sequencer.home_of_user(user)].push_back(user);
-        // Each home core orders its own users.
+        // Each home core orders its own users. None may refuse after another has accepted.
+        if (by_home.size() > 1) live.may_wait = true;
         for (auto& [home, users] : by_home)
             live.parts.emplace_back(home, part(std::move(users)));
     } else {
@@ -117,7 +123,9 @@ bool Publisher::publish(const proto::PublishRequest& request, const std::optiona
                          std::move(done));
         return true;
     }
-    live.done = [done = std::move(done), publication_id] { done({.id = publication_id}); };
+    live.done = [done = std::move(done), publication_id](bool accepted) {
+        done(accepted ? PublishOutcome{.id = publication_id} : busy());
+    };
     if (!start(live)) return false;
     core_.metrics().published_live.add();
     return true;
@@ -138,14 +146,19 @@ void Publisher::publish_reserved(Live live, store::Reserve reserve, Done done) {
                 return done(refused(Errc::unavailable, "the store takes nothing now; try again"));
             case store::ReserveAnswer::Verdict::fresh: break;
         }
-        live.done = [this, id = std::move(reserved.id), key = std::move(key), done = std::move(done)] {
-            core_.store().settle({key, true});
-            done({.id = id});
-        };
+        auto settle = std::make_shared<std::function<void(bool)>>(
+            [this, id = std::move(reserved.id), key = std::move(key), done = std::move(done)](bool accepted) {
+                core_.store().settle({key, accepted});
+                done(accepted ? PublishOutcome{.id = id} : busy());
+            });
+        live.done = [settle](bool accepted) { (*settle)(accepted); };
+        bool const may_wait = live.may_wait;
         if (start(live)) {
             core_.metrics().published_live.add();
-        } else {
+        } else if (may_wait) {
             waiting_.push_back(std::move(live));
+        } else {
+            (*settle)(false);
         }
     });
 }
@@ -156,10 +169,10 @@ bool Publisher::start(Live& live) {
         if (!sequencer.has_place(home)) return false;
     }
     auto missing = std::make_shared<std::size_t>(live.parts.size());
-    auto done = std::make_shared<std::function<void()>>(std::move(live.done));
+    auto done = std::make_shared<std::function<void(bool)>>(std::move(live.done));
     for (auto& [home, publication] : live.parts) {
-        sequencer.publish(home, std::move(publication), [missing, done] {
-            if (--*missing == 0) (*done)();
+        sequencer.publish(home, std::move(publication), live.may_wait, [missing, done](bool accepted) {
+            if (--*missing == 0) (*done)(accepted);
         });
     }
     return true;

@@ -31,8 +31,9 @@ class Publisher {
     /// False when there is no place for it now, and nothing was begun. Else `done` runs on a later turn: when
     /// it is durable, if users keep it, and in the mailbox of every core.
     /// @param key  the idempotency key, if there is one
+    /// @param may_wait  a line of a batch: it waits for a place at its home core instead of being refused
     [[nodiscard]] bool publish(const proto::PublishRequest& request, const std::optional<std::string>& key,
-                               Done done);
+                               bool may_wait, Done done);
 
     /// Goes on with what waited for a place. Returns whether any is left.
     bool retry();
@@ -41,7 +42,8 @@ class Publisher {
   private:
     struct Live {
         std::vector<std::pair<uint8_t, std::shared_ptr<const LivePublication>>> parts;  // home core, content
-        std::function<void()> done;
+        bool may_wait = false;
+        std::function<void(bool accepted)> done;
     };
     [[nodiscard]] bool start(Live& live);
     void publish_reserved(Live live, store::Reserve reserve, Done done);
