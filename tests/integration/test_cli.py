@@ -361,7 +361,6 @@ def test_after_kill_9_it_starts_again_on_the_same_ports_with_the_same_key(start_
         assert client.next_message()["data"] == 2
 
 
-@pytest.mark.xfail(reason="a dead process's ring holds its listeners for some 10 ms, and the start does not wait")
 def test_after_kill_9_it_starts_again_at_once(start_server, tmp_path):
     address, api_address, _ = killed_with_clients(start_server, tmp_path / "data")
     start_server(workers=2, data_dir=tmp_path / "data",
