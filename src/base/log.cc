@@ -85,6 +85,17 @@ Mailbox& mailbox_of_this_thread() {
     return *mine;
 }
 
+// A thread's lines stand in the order in which it said them, so those in its mailbox go first.
+void wait_for_own_lines(Writer& w) {
+    if (!w.running.load(std::memory_order_acquire)) return;
+    auto& box = mailbox_of_this_thread();
+    for (int tries_left = 1000; tries_left > 0; --tries_left) {
+        if (box.read.load(std::memory_order_acquire) == box.written.load(std::memory_order_relaxed)) return;
+        std::this_thread::sleep_for(
+            std::chrono::microseconds(200));  // a stuck stderr must not stop us for ever
+    }
+}
+
 bool drain(Writer& w) {
     bool any = false;
     std::lock_guard guard(w.registry);
@@ -153,6 +164,7 @@ void write(Level level, std::string_view line) noexcept {
 }
 
 void announce(std::string_view line) noexcept {
+    wait_for_own_lines(writer());
     std::string text(line);
     text += '\n';
     std::string_view rest = text;

@@ -25,7 +25,8 @@ void stop();
 /// Cost: one copy of the text, at most kLineBytesMax of it; no lock, no system call unless the log
 /// thread sleeps. Core: any.
 void write(Level level, std::string_view line) noexcept;
-/// Writes a line whatever the level is: the ready line, and why a start failed.
+/// Writes a line whatever the level is, behind the lines that this thread has said before: the ready line,
+/// and why a start failed. Core: the main thread.
 void announce(std::string_view line) noexcept;
 
 constexpr std::size_t kLineBytesMax = 480;
