@@ -8,6 +8,7 @@ import pytest
 from ringcast import unique
 from ringcast.server import program
 
+pytestmark = pytest.mark.skipif(not program("ringcastctl").exists(), reason="not part of a sanitizer build")
 PATIENCE = 30.0
 
 
