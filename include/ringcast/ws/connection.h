@@ -123,7 +123,6 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void refuse(std::string response);
     void take_frames(std::string_view bytes);
     void send_close(std::string frame, State next);
-    void leave_open();
     void on_deadline();
     void arm(Duration after);
 
