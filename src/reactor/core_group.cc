@@ -40,6 +40,9 @@ void run_core(CoreId id, const CorePlan& plan, Mesh& mesh, io::Clock& clock, Sta
         Reactor reactor(id, **ring, clock, mesh);
         auto program = plan.make(reactor);
         start.barrier.arrive_and_wait();
+        // What it listens for is with the kernel from here on.
+        reactor.turn(Duration::zero());
+        start.barrier.arrive_and_wait();
         if (ready) ready();
         while (!program->ended())
             reactor.turn(limits::kTurnWaitMax);

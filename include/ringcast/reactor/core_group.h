@@ -29,7 +29,7 @@ struct CorePlan {
 };
 
 /// Runs one thread a plan, the last plan on the calling thread, until all programs have ended.
-/// @param ready  runs on the calling thread when every program has been made
+/// @param ready  runs on the calling thread, between two turns, when every core has had its first turn
 /// Errors: ring_refused when a ring could not be made; then no program runs.
 Result<void> run_cores(Mesh& mesh, io::Clock& clock, const std::vector<CorePlan>& plans,
                        const std::function<void()>& ready);

@@ -241,5 +241,46 @@ TEST(Threads, LikewiseWhenTheMailboxesAreFullMostOfTheTime) {
     publish_and_wait(2, 2'000, 16);
 }
 
+/// Ends when it is told to.
+class Idler final : public CoreProgram {
+  public:
+    Idler(Reactor& reactor, std::atomic<bool>& end, std::atomic<uint32_t>& began) : end_(end) {
+        work_.count = &began;
+        reactor.add_work(work_);
+    }
+    bool ended() override { return end_; }
+
+  private:
+    struct FirstTurn final : Work {
+        bool run_slice() override {
+            if (count) ++*count;
+            count = nullptr;
+            return false;
+        }
+        std::atomic<uint32_t>* count = nullptr;
+    };
+    std::atomic<bool>& end_;
+    FirstTurn work_;
+};
+
+TEST(Threads, ACoreGroupIsReadyWhenEveryCoreHasHadATurn) {
+    for (int round = 0; round < 20; ++round) {
+        auto clock = io::make_system_clock();
+        Mesh mesh(3, 16);
+        std::atomic<bool> end{false};
+        std::atomic<uint32_t> began{0};
+        uint32_t began_when_ready = 0;
+        std::vector<CorePlan> plans(mesh.size(), {"idler", std::nullopt, kSmallRing, [&](Reactor& reactor) {
+                                                      return std::make_unique<Idler>(reactor, end, began);
+                                                  }});
+        auto const ran = run_cores(mesh, *clock, plans, [&] {
+            began_when_ready = began;
+            end = true;
+        });
+        if (!ran) GTEST_SKIP() << ran.error().message;
+        EXPECT_EQ(began_when_ready, 3U);
+    }
+}
+
 }  // namespace
 }  // namespace rc::reactor
