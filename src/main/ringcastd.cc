@@ -6,6 +6,7 @@
 #include "command_line.h"
 #include "ringcast/base/log.h"
 #include "ringcast/server/server.h"
+#include "service_manager.h"
 
 namespace {
 
@@ -36,8 +37,12 @@ int main(int argc, char** argv) {
     rc::log::start(config->log_level);
     for (const auto& warning : config->warnings)
         rc::log::warning("{}", warning);
-    auto const ran = rc::server::run(
-        *config, {.signals = signals, .ready = [](const std::string& line) { rc::log::announce(line); }});
+    auto const ready = [](const std::string& line) {
+        rc::log::announce(line);
+        rc::main::tell_ready(line);
+    };
+    auto const ran =
+        rc::server::run(*config, {.signals = signals, .ready = ready, .ending = rc::main::tell_stopping});
     rc::log::stop();
     if (ran) return 0;
     rc::log::announce("ringcastd: " + ran.error().message);

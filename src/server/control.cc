@@ -1,40 +1,45 @@
 #include "control.h"
 
+#include <fmt/format.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "ringcast/base/log.h"
+#include "ringcast/server/config.h"
 
 namespace rc::server {
 namespace {
 constexpr uint8_t kSignalTable = 0;
-}
+// Closing handshakes and answers that are under way have deadlines of their own, all below this.
+constexpr Duration kEndingSlack = seconds(30);
+}  // namespace
 
-ControlProgram::ControlProgram(reactor::Reactor& reactor, uint32_t workers, reactor::CoreId store,
-                               int signals)
-    : reactor_(reactor), workers_(workers), store_(store), signals_(signals) {
+ControlProgram::ControlProgram(reactor::Reactor& reactor, Options options)
+    : reactor_(reactor), options_(std::move(options)) {
     reactor.ring().bind(kSignalTable, *this);
     reactor.bind_mail(static_cast<uint8_t>(MailKind::progress), *this);
     reactor.add_work(*this);
-    listen_for_signals();
 }
 
 void ControlProgram::listen_for_signals() {
-    reactor_.ring().poll(poll_, {0, 0, kSignalTable, io::Kind::poll}, signals_);
+    reactor_.ring().poll(poll_, {0, 0, kSignalTable, io::Kind::poll}, options_.signals);
 }
 
 void ControlProgram::on_completion(const io::Completion&) {
     poll_.finish();
     signalfd_siginfo info{};
-    while (::read(signals_, &info, sizeof(info)) == sizeof(info)) {
+    while (::read(options_.signals, &info, sizeof(info)) == sizeof(info)) {
         if (stage_ == Stage::running) {
             log::info("draining: signal {}", info.ssi_signo);
             stage_ = Stage::draining;
             order(Control::drain);
+            tell(fmt::format("draining: closing the clients over {}", format_duration(options_.drain_time)),
+                 options_.drain_time + kEndingSlack);
         } else if (stage_ != Stage::stopping) {
             log::info("ending now: signal {}", info.ssi_signo);
             stage_ = Stage::finishing;
             order(Control::hurry);
+            tell("ending now", kEndingSlack);
         }
     }
     if (stage_ != Stage::stopping) listen_for_signals();
@@ -42,21 +47,26 @@ void ControlProgram::on_completion(const io::Completion&) {
 
 void ControlProgram::on_mail(const reactor::Mail& mail) {
     if (mail.as<Control>() == Control::drain) {
-        if (++drained_ < workers_ || stage_ != Stage::draining) return;
+        if (++drained_ < options_.workers || stage_ != Stage::draining) return;
         log::info("drained: the last client is closed");
         stage_ = Stage::finishing;
         order(Control::finish);
+        tell("drained: finishing what is under way", kEndingSlack);
         return;
     }
-    if (++finished_ < workers_) return;
+    if (++finished_ < options_.workers) return;
     stage_ = Stage::stopping;
     if (poll_.in_flight()) reactor_.ring().cancel(poll_, {0, 0, kSignalTable, io::Kind::poll});
     order(Control::stop);
-    orders_.push_back({store_, Control::stop});
+    orders_.push_back({options_.store, Control::stop});
+}
+
+void ControlProgram::tell(const std::string& step, Duration at_most) {
+    if (options_.ending) options_.ending(step, at_most);
 }
 
 void ControlProgram::order(Control what) {
-    for (uint32_t core = 0; core < workers_; ++core)
+    for (uint32_t core = 0; core < options_.workers; ++core)
         orders_.push_back({static_cast<reactor::CoreId>(core), what});
 }
 

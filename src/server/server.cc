@@ -132,6 +132,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
                                                            api->descriptors[worker]);
                          }});
     }
+    ControlProgram* control = nullptr;  // lives while the cores run
     io::UringOptions const small{
         .submissions = 64, .buffers = 8, .buffer_bytes = 4096, .direct_files_max = 1};
     plans.push_back({"store", std::nullopt, small, [&](reactor::Reactor& reactor) {
@@ -143,7 +144,14 @@ Result<void> run(const Config& config, const RunOptions& options) {
                              reactor, workers, std::make_unique<store::MemoryLog>(std::move(log)));
                      }});
     plans.push_back({"ringcastd", std::nullopt, small, [&](reactor::Reactor& reactor) {
-                         return std::make_unique<ControlProgram>(reactor, workers, store_id, options.signals);
+                         auto program = std::make_unique<ControlProgram>(
+                             reactor, ControlProgram::Options{.workers = workers,
+                                                              .store = store_id,
+                                                              .signals = options.signals,
+                                                              .drain_time = config.drain_time,
+                                                              .ending = options.ending});
+                         control = program.get();
+                         return program;
                      }});
 
     auto const ready = [&] {
@@ -154,6 +162,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
         for (const auto& address : api->addresses)
             line += ' ' + address.format();
         options.ready(line);
+        control->listen_for_signals();
     };
     return reactor::run_cores(mesh, *clock, plans, ready);
 }

@@ -4,15 +4,21 @@
 #include <string>
 
 #include "ringcast/base/result.h"
+#include "ringcast/base/time.h"
 #include "ringcast/server/config.h"
 
 namespace rc::server {
 
 /// What the program around the server gives it.
+/// Both are called on the thread that called run(), `ready` first.
 struct RunOptions {
     int signals =
         -1;  // a signalfd of the signals that end the server: the first drains, the second ends it now
-    std::function<void(const std::string& line)> ready;  // the line that names the addresses
+    /// The listeners are open, and every core has had its first turn. `line` names the addresses.
+    std::function<void(const std::string& line)> ready;
+    /// The server has begun to end, or has come a step further: `step` says which, in words. The next step,
+    /// or the end, comes within `at_most`.
+    std::function<void(const std::string& step, Duration at_most)> ending;
 };
 
 /// The exit status that contract.md 1 has for an error of run().

@@ -73,7 +73,8 @@ class Process:
 
     def __init__(self, command, env=None, wait_for=None):
         self.command = [str(part) for part in command]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("RINGCAST_") and k != "STATE_DIRECTORY"}
+        environment = {k: v for k, v in os.environ.items()
+                       if not k.startswith("RINGCAST_") and k not in ("STATE_DIRECTORY", "NOTIFY_SOCKET")}
         environment.update(env or {})
         self._lines, self._arrived, self._ended = [], threading.Condition(), False
         self.process = subprocess.Popen(self.command, env=environment, stdin=subprocess.DEVNULL,

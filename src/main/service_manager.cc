@@ -1,0 +1,29 @@
+#include "service_manager.h"
+
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+#include <cstring>
+
+#include "ringcast/base/log.h"
+
+namespace rc::main {
+namespace {
+
+void tell(const std::string& what) {
+    int const told = ::sd_notify(0, what.c_str());
+    if (told < 0) log::warning("the service manager cannot be told: {}", std::strerror(-told));
+}
+
+}  // namespace
+
+void tell_ready(const std::string& status) {
+    tell(fmt::format("READY=1\nSTATUS={}", status));
+}
+
+void tell_stopping(const std::string& status, Duration at_most) {
+    tell(fmt::format("STOPPING=1\nSTATUS={}\nEXTEND_TIMEOUT_USEC={}", status,
+                     std::chrono::duration_cast<microseconds>(at_most).count()));
+}
+
+}  // namespace rc::main

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "ringcast/base/time.h"
+
+/// What the service manager is told (sd_notify(3)), where there is one: without NOTIFY_SOCKET all of it does
+/// nothing, and a manager that cannot be reached gets a line in the log. Core: the main thread. Cost: one
+/// datagram.
+namespace rc::main {
+
+/// READY=1. `status` is the line that `systemctl status` shows.
+void tell_ready(const std::string& status);
+/// STOPPING=1, with the time that the step may take, so that a drain may be longer than TimeoutStopSec=.
+void tell_stopping(const std::string& status, Duration at_most);
+
+}  // namespace rc::main
