@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../support/fake_core.h"
+#include "../../support/fake_core.h"
 
 namespace rc::net {
 namespace {

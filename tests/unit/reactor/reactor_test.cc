@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "../support/fake_ring.h"
+#include "../../support/fake_ring.h"
 
 namespace rc::reactor {
 namespace {

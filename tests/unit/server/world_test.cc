@@ -1,5 +1,5 @@
 // Sessions, publishers and the store together, with a moved clock and an order by chance.
-#include "../support/world.h"
+#include "../../support/world.h"
 
 #include <gtest/gtest.h>
 

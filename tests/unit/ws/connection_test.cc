@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../support/fake_core.h"
+#include "../../support/fake_core.h"
 #include "recorder.h"
 
 namespace rc::ws {

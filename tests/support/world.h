@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "../../../src/server/core.h"
-#include "../../../src/server/store_host.h"
+#include "../../src/server/core.h"
+#include "../../src/server/store_host.h"
 #include "fake_ring.h"
 #include "ringcast/store/memory_log.h"
 #include "ringcast/ws/codec.h"
