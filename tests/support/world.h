@@ -12,12 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include "../../src/server/core.h"
-#include "../../src/server/store_host.h"
 #include "fake_ring.h"
 #include "ringcast/store/memory_log.h"
 #include "ringcast/ws/codec.h"
 #include "ringcast/ws/frame.h"
+#include "server_rig.h"
 
 /// The whole server in one thread: workers, the store's core, and main's place in the mesh, each on a ring
 /// of plain memory, with one clock that a test moves. Which core has its turn next, which completion comes
@@ -100,49 +99,12 @@ class TestWorld {
 
     TestWorld() : TestWorld(Options()) {}
     explicit TestWorld(Options options)
-        : options_(std::move(options)),
-          chance(options_.seed),
-          mesh_(options_.workers + 2, options_.mailbox_places),
-          shared_{.config = options_.config,
-                  .api_key = "key",
-                  .epoch = "e",
-                  .hash_key = {1, 2},
-                  .workers = options_.workers,
-                  .started = clock.wall(),
-                  .store = static_cast<reactor::CoreId>(options_.workers),
-                  .main = static_cast<reactor::CoreId>(options_.workers + 1),
-                  .entropy = chance,
-                  .cores = std::vector<server::Core*>(options_.workers)} {
-        for (uint32_t i = 0; i < mesh_.size(); ++i) {
-            auto const id = static_cast<reactor::CoreId>(i);
-            reactor::CoreScope const scope(id);
-            rings_.push_back(std::make_unique<FakeRing>());
-            rings_.back()->set_direct_slots(100'000);
-            if (options_.shuffle) rings_.back()->shuffle(&chance);
-            mesh_.attach(id, *rings_.back());
-            reactors_.push_back(std::make_unique<reactor::Reactor>(id, *rings_.back(), clock, mesh_));
+        : options_(std::move(options)), chance(options_.seed), rig_(rig_options(), clock, chance) {
+        if (options_.shuffle) {
+            for (uint32_t i = 0; i < rig_.size(); ++i)
+                rig_.ring(i).shuffle(&chance);
         }
-        for (uint32_t i = 0; i < options_.workers; ++i) {
-            reactor::CoreScope const scope(static_cast<reactor::CoreId>(i));
-            programs_.push_back(std::make_unique<server::Core>(
-                *reactors_[i], shared_, std::vector<int>{kClientListener}, std::vector<int>{kApiListener}));
-        }
-        {
-            reactor::CoreScope const scope(shared_.store);
-            store::MemoryLog::Options log_options;
-            log_options.epoch = shared_.epoch;
-            log_options.retention = options_.config.inbox.retention;
-            log_options.notifications_per_user = options_.config.inbox.notifications_per_user;
-            std::unique_ptr<store::Log> log = std::make_unique<store::MemoryLog>(std::move(log_options));
-            if (options_.delay_store) log = std::make_unique<DelayedLog>(std::move(log), chance);
-            programs_.push_back(std::make_unique<server::StoreHost>(*reactors_[shared_.store],
-                                                                    options_.workers, std::move(log)));
-        }
-        {
-            reactor::CoreScope const scope(shared_.main);
-            programs_.push_back(std::make_unique<Main>(*reactors_[shared_.main]));
-        }
-        frozen_.resize(mesh_.size());
+        frozen_.resize(rig_.size());
         settle();
     }
     ~TestWorld() {
@@ -153,15 +115,11 @@ class TestWorld {
         EXPECT_EQ(main().progress(server::Control::finish), options_.workers) << "a core does not end";
         order(server::Control::stop);
         settle();
-        for (auto& program : programs_)
-            EXPECT_TRUE(program->ended());
-        for (auto& ring : rings_)
-            EXPECT_EQ(ring->operations(), 0U);
-        clients_.clear();
-        while (!programs_.empty()) {
-            reactor::CoreScope const scope(static_cast<reactor::CoreId>(programs_.size() - 1));
-            programs_.pop_back();
+        for (uint32_t i = 0; i < rig_.size(); ++i) {
+            EXPECT_TRUE(rig_.program(i).ended());
+            EXPECT_EQ(rig_.ring(i).operations(), 0U);
         }
+        clients_.clear();
     }
     TestWorld(const TestWorld&) = delete;
     TestWorld& operator=(const TestWorld&) = delete;
@@ -169,15 +127,15 @@ class TestWorld {
     // --- time and turns
 
     /// One turn of one core, chosen by chance.
-    void step() { turn(chance.next() % mesh_.size()); }
+    void step() { turn(static_cast<uint32_t>(chance.next() % rig_.size())); }
     /// Turns until nothing moves any more while the clock stands still.
     void settle() {
         for (int round = 0; round < 100'000; ++round) {
-            for (std::size_t i = 0; i < mesh_.size(); ++i)
+            for (uint32_t i = 0; i < rig_.size(); ++i)
                 step();
             if (!quiet()) continue;
             // Once more for each: what only a look at the clock would set off.
-            for (std::size_t i = 0; i < mesh_.size(); ++i)
+            for (uint32_t i = 0; i < rig_.size(); ++i)
                 turn(i);
             if (quiet()) return;
         }
@@ -189,8 +147,8 @@ class TestWorld {
         settle();
         while (clock.now() < end) {
             MonoTime next = end;
-            for (auto& reactor : reactors_)
-                next = std::min(next, reactor->timers().next_wake());
+            for (uint32_t i = 0; i < rig_.size(); ++i)
+                next = std::min(next, rig_.reactor(i).timers().next_wake());
             clock.advance(std::min(std::max(next, clock.now() + io::TimerWheel::kTick), end) - clock.now());
             settle();
         }
@@ -216,16 +174,16 @@ class TestWorld {
     // --- the parts
 
     [[nodiscard]] uint32_t workers() const { return options_.workers; }
-    [[nodiscard]] server::Core& core(uint32_t i) { return *shared_.cores[i]; }
-    [[nodiscard]] FakeRing& ring(uint32_t core) { return *rings_[core]; }
+    [[nodiscard]] server::Core& core(uint32_t i) { return rig_.core(i); }
+    [[nodiscard]] FakeRing& ring(uint32_t core) { return rig_.ring(core); }
     /// As main does on signals, to every core.
     void order(server::Control what) {
-        reactor::CoreScope const scope(shared_.main);
+        reactor::CoreScope const scope(rig_.main());
         auto const mail = reactor::Mail::make(static_cast<uint8_t>(server::MailKind::control), what);
         for (uint32_t i = 0; i < options_.workers; ++i)
-            reactors_[shared_.main]->send(static_cast<reactor::CoreId>(i), mail);
+            rig_.reactor(rig_.main()).send(static_cast<reactor::CoreId>(i), mail);
         if (what == server::Control::stop) {
-            reactors_[shared_.main]->send(shared_.store, mail);
+            rig_.reactor(rig_.main()).send(rig_.store(), mail);
             main().stop();
         }
     }
@@ -233,8 +191,6 @@ class TestWorld {
     [[nodiscard]] uint32_t reported(server::Control what) { return main().progress(what); }
 
   private:
-    static constexpr int kClientListener = 1, kApiListener = 2;
-
     /// Main's place: counts what the cores report.
     class Main final : public reactor::CoreProgram, private reactor::MailSink {
       public:
@@ -255,23 +211,32 @@ class TestWorld {
         bool stopped_ = false;
     };
 
-    Main& main() { return static_cast<Main&>(*programs_.back()); }
+    ServerRig::Options rig_options() {
+        return {.workers = options_.workers,
+                .mailbox_places = options_.mailbox_places,
+                .config = options_.config,
+                .make_log = [this] { return make_log(); },
+                .make_main = [](reactor::Reactor& reactor) { return std::make_unique<Main>(reactor); }};
+    }
+    std::unique_ptr<store::Log> make_log() {
+        store::MemoryLog::Options log_options;
+        log_options.epoch = "e";
+        log_options.retention = options_.config.inbox.retention;
+        log_options.notifications_per_user = options_.config.inbox.notifications_per_user;
+        std::unique_ptr<store::Log> log = std::make_unique<store::MemoryLog>(std::move(log_options));
+        if (options_.delay_store) log = std::make_unique<DelayedLog>(std::move(log), chance);
+        return log;
+    }
+    Main& main() { return static_cast<Main&>(rig_.program(rig_.main())); }
 
-    void turn(std::size_t i) {
-        if (frozen_[i]) return;
-        reactors_[i]->turn(hours(24));
-        reactor::CoreScope const scope(static_cast<reactor::CoreId>(i));
-        (void)programs_[i]->ended();
+    void turn(uint32_t i) {
+        if (!frozen_[i]) rig_.turn(i, hours(24));
     }
     bool quiet() {
-        for (std::size_t to = 0; to < mesh_.size(); ++to) {
-            if (frozen_[to]) continue;
-            if (rings_[to]->busy() || rings_[to]->last_wait() <= Duration::zero()) return false;
-            for (std::size_t from = 0; from < mesh_.size(); ++from) {
-                if (mesh_.box(static_cast<reactor::CoreId>(from), static_cast<reactor::CoreId>(to))
-                        .has_mail())
-                    return false;
-            }
+        for (uint32_t i = 0; i < rig_.size(); ++i) {
+            if (frozen_[i]) continue;
+            auto& ring = rig_.ring(i);
+            if (ring.busy() || ring.last_wait() <= Duration::zero() || rig_.has_mail(i)) return false;
         }
         return true;
     }
@@ -283,11 +248,7 @@ class TestWorld {
     FakeClock clock;
 
   private:
-    reactor::Mesh mesh_;
-    server::Shared shared_;
-    std::vector<std::unique_ptr<FakeRing>> rings_;
-    std::vector<std::unique_ptr<reactor::Reactor>> reactors_;
-    std::vector<std::unique_ptr<reactor::CoreProgram>> programs_;  // workers, store, main
+    ServerRig rig_;
     std::vector<bool> frozen_;
     std::vector<std::unique_ptr<Client>> clients_;
 };
@@ -296,7 +257,7 @@ class TestWorld {
 class TestWorld::Client final : private ws::CodecSink {
   public:
     Client(TestWorld& world, uint32_t core)
-        : core_(core), world_(world), file_(world.ring(core).connect(kClientListener)) {
+        : core_(core), world_(world), file_(world.ring(core).connect(ServerRig::kClientListener)) {
         socket().deliver(
             "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
@@ -381,7 +342,7 @@ class TestWorld::Client final : private ws::CodecSink {
 class TestWorld::ApiClient {
   public:
     ApiClient(TestWorld& world, uint32_t core)
-        : core_(core), world_(world), file_(world.ring(core).connect(kApiListener)) {}
+        : core_(core), world_(world), file_(world.ring(core).connect(ServerRig::kApiListener)) {}
     ~ApiClient() {
         if (!socket().closed) socket().deliver_end();
     }
