@@ -1,14 +1,14 @@
 // Sessions, publishers and the store together, with a moved clock and an order by chance.
-#include "../../support/world.h"
-
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "../../support/world.h"
+#include "texts.h"
 
 namespace rc::server {
 namespace {
@@ -17,37 +17,6 @@ using test::TestWorld;
 using test::Texts;
 
 constexpr Duration kTick = io::TimerWheel::kTick;
-
-std::string subscribe(std::string_view data) {
-    return R"({"type":"subscribe","data":)" + std::string(data) + "}";
-}
-std::string to_user(int n, std::string_view user = "u", std::string_view type = "x") {
-    return R"({"type":")" + std::string(type) + R"(","userId":")" + std::string(user) + R"(","data":{"n":)" +
-           std::to_string(n) + "}}";
-}
-std::string to_topic(int n, std::string_view topic = "t", std::string_view type = "x") {
-    return R"({"type":")" + std::string(type) + R"(","topic":")" + std::string(topic) + R"(","data":{"n":)" +
-           std::to_string(n) + "}}";
-}
-std::string message(int n) {
-    return R"({"type":"x","data":{"n":)" + std::to_string(n) + "}}";
-}
-/// The number behind the mark; -1 without it.
-int64_t number(std::string_view text, std::string_view mark) {
-    auto const at = text.find(mark);
-    return at == std::string_view::npos ? -1 : std::stoll(std::string(text.substr(at + mark.size())));
-}
-/// RINGCAST_SEEDS=100 tries a hundred times as many.
-uint64_t seeds(uint64_t usual) {
-    const char* times = std::getenv("RINGCAST_SEEDS");
-    return usual * (times ? std::strtoull(times, nullptr, 10) : 1);
-}
-std::string error_code(std::string_view text) {
-    constexpr std::string_view kMark = R"({"type":"error","data":{"code":")";
-    if (!text.starts_with(kMark)) return {};
-    text.remove_prefix(kMark.size());
-    return std::string(text.substr(0, text.find('"')));
-}
 
 constexpr std::array<std::string_view, 6> kTopics{"a", "b", "c", "d", "e", "f"};
 
@@ -240,144 +209,6 @@ TEST(World, ABurstAloneIsNoSlowness) {
     EXPECT_EQ(world.publish(batch, 0, "Content-Type: application/x-ndjson\r\n").status, 200);
     EXPECT_EQ(client.take(), expected);
     EXPECT_EQ(client.close(), "");
-}
-
-// --- resume
-
-/// Publishers, and a client that resumes at some moment, in an order by chance: it sees everything of its log
-/// once and in order.
-void resume_by_chance(uint64_t seed, bool with_backlog) {
-    SCOPED_TRACE(seed);
-    TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
-    auto& chance = world.chance;
-    int n = 0;
-    if (with_backlog) {
-        std::string batch;
-        for (; n < 300; ++n)
-            batch += to_user(n) + "\n";
-        ASSERT_EQ(world.publish(batch, 1, "Content-Type: application/x-ndjson\r\n").status, 200);
-    }
-    std::vector<std::unique_ptr<TestWorld::ApiClient>> publishers;
-    for (uint32_t i = 0; i < 3; ++i)
-        publishers.push_back(std::make_unique<TestWorld::ApiClient>(world, i % 2));
-    auto& client = world.connect(static_cast<uint32_t>(seed % 2));
-    int const resume_at = static_cast<int>(chance.next() % 40);
-    std::string const since = with_backlog && chance.next() % 2 ? "e-200" : "0";
-    for (int i = 0; i < 80; ++i) {
-        if (i == resume_at) client.post(subscribe(R"({"userId":"u","since":")" + since + "\"}"));
-        if (chance.next() % 2)
-            publishers[chance.next() % publishers.size()]->post("/api/publish", to_user(n++));
-        if (chance.next() % 8 == 0) client.socket().window = 1 + chance.next() % 3000;
-        if (chance.next() % 8 == 0) client.socket().window = test::FakeSocket::kUnlimited;
-        for (auto turns = chance.next() % 12; turns > 0; --turns)
-            world.step();
-    }
-    client.socket().window = test::FakeSocket::kUnlimited;
-    world.settle();
-    auto texts = client.take();
-    ASSERT_FALSE(texts.empty());
-    EXPECT_TRUE(texts[0].starts_with(R"({"type":"ack")")) << texts[0];
-    std::vector<int64_t> offsets;
-    std::set<int64_t> numbers;
-    for (std::size_t i = 1; i < texts.size(); ++i) {
-        offsets.push_back(number(texts[i], R"("offset":"e-)"));
-        EXPECT_TRUE(numbers.insert(number(texts[i], R"("n":)")).second) << "twice: " << texts[i];
-    }
-    EXPECT_TRUE(std::is_sorted(offsets.begin(), offsets.end()));
-    ASSERT_FALSE(offsets.empty());
-    int64_t const first = since == "0" ? 1 : 201;
-    EXPECT_EQ(offsets.front(), first);
-    EXPECT_EQ(offsets.back(), n) << "the newest";
-    EXPECT_EQ(static_cast<int64_t>(offsets.size()), n - first + 1);
-    EXPECT_EQ(client.close(), "");
-}
-
-TEST(World, AResumeSeesEverythingOnceAndInOrderWhilePublicationsGoOn) {
-    for (uint64_t seed = 1; seed <= seeds(40); ++seed)
-        resume_by_chance(seed, false);
-}
-TEST(World, LikewiseWithALongBacklogAndASocketThatBlocks) {
-    for (uint64_t seed = 1; seed <= seeds(15); ++seed)
-        resume_by_chance(seed, true);
-}
-
-TEST(World, MessagesWithoutALogWaitBehindAReplay) {
-    for (uint64_t seed = 1; seed <= seeds(20); ++seed) {
-        SCOPED_TRACE(seed);
-        TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
-        for (int i = 0; i < 5; ++i)
-            ASSERT_EQ(world.publish(to_user(i)).status, 200);
-        auto& client = world.connect(1);
-        client.post(subscribe(R"({"userId":"u","topics":["t"],"since":"0"})"));
-        TestWorld::ApiClient api(world, 0);
-        int const live = 100;
-        for (int i = 0; i < 5; ++i)
-            api.post("/api/publish", to_topic(live + i));
-        world.settle();
-        auto const texts = client.take();
-        std::vector<int64_t> lived, logged;
-        for (const auto& text : texts) {
-            if (text.starts_with(R"({"type":"ack")")) continue;
-            auto const n = number(text, R"("n":)");
-            (n >= live ? lived : logged).push_back(n);
-        }
-        EXPECT_EQ(logged, (std::vector<int64_t>{0, 1, 2, 3, 4}));
-        EXPECT_TRUE(std::is_sorted(lived.begin(), lived.end()));
-        // What came after the subscription is complete from its first message on.
-        if (!lived.empty()) {
-            EXPECT_EQ(lived.back(), live + 4);
-        }
-        auto const first_live =
-            std::find_if(texts.begin(), texts.end(), [](auto& t) { return number(t, R"("n":)") >= 100; });
-        for (auto it = first_live; it != texts.end(); ++it)
-            EXPECT_GE(number(*it, R"("n":)"), live);
-    }
-}
-
-TEST(World, AReplayOfTheUnreadGoesOverIntoLiveMessages) {
-    TestWorld world({.workers = 2, .delay_store = true});
-    auto notify = [&world](std::string_view id) {
-        return world
-            .publish(R"({"type":"notification","userId":"u","data":{"id":")" + std::string(id) + R"("}})")
-            .status;
-    };
-    for (auto id : {"a", "b", "c"})
-        ASSERT_EQ(notify(id), 200);
-    auto& reader = world.connect(0);
-    reader.say(subscribe(R"({"userId":"u"})"));
-    reader.say(R"({"type":"mark_read","data":{"notificationId":"b"}})");
-    auto& client = world.connect(1);
-    client.say(subscribe(R"({"userId":"u","replay":"unread"})"));
-    ASSERT_EQ(notify("d"), 200);
-    auto const texts = client.take();
-    ASSERT_EQ(texts.size(), 4U);
-    EXPECT_NE(texts[0].find(R"("unreadCount":2)"), std::string::npos) << texts[0];
-    EXPECT_NE(texts[1].find(R"("id":"a")"), std::string::npos);
-    EXPECT_NE(texts[2].find(R"("id":"c")"), std::string::npos);
-    EXPECT_NE(texts[3].find(R"("id":"d")"), std::string::npos);
-}
-
-TEST(World, ReadMarksReachTheUsersOtherConnectionsThatAskedForThem) {
-    TestWorld world({.workers = 2, .delay_store = true});
-    ASSERT_EQ(world.publish(R"({"type":"notification","userId":"u","data":{"id":"a"}})").status, 200);
-    auto& marker = world.connect(0);
-    auto& other = world.connect(1);
-    auto& neighbour = world.connect(0);
-    auto& plain = world.connect(1);
-    auto& stranger = world.connect(1);
-    for (auto* client : {&marker, &other, &neighbour})
-        client->say(subscribe(R"({"userId":"u","sync":true})"));
-    plain.say(subscribe(R"({"userId":"u"})"));
-    stranger.say(subscribe(R"({"userId":"v","sync":true})"));
-    for (int i = 0; i < 2; ++i)
-        marker.say(R"({"type":"mark_read","id":7,"data":{"notificationId":"a"}})");
-    Texts const marked{R"({"type":"notification_read","data":{"notificationId":"a","unreadCount":0}})"};
-    EXPECT_EQ(other.take(), marked);
-    EXPECT_EQ(neighbour.take(), marked);
-    EXPECT_EQ(plain.take(), Texts{});
-    EXPECT_EQ(stranger.take(), Texts{});
-    Texts const acks(2, R"({"type":"ack","id":7,"data":{"unreadCount":0}})");
-    EXPECT_EQ(marker.take(), acks);
 }
 
 // --- connections of one user
