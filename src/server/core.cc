@@ -19,9 +19,11 @@ constexpr Duration kFullWarningEvery = seconds(10);
 constexpr Duration kFinishAfter = seconds(2);  // for answers of the API that are under way at the end
 
 struct LiveDelivery final : hub::Publication {
-    explicit LiveDelivery(const SharedBytes& bytes) : frame(bytes) {}
+    explicit LiveDelivery(std::shared_ptr<const LivePublication> p)
+        : frame(p->frame), publication(std::move(p)) {}
     [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
     FrameRef frame;
+    std::shared_ptr<const LivePublication> publication;
 };
 
 // What users get, in one order: messages of their log, live ones, and read marks.
@@ -58,17 +60,18 @@ struct MarkDelivery final : UserDelivery {
 };
 
 struct LiveUserDelivery final : UserDelivery {
-    LiveUserDelivery(const SharedBytes& bytes, std::vector<UserId> u, std::string t)
-        : frame(bytes), users(std::move(u)), topic_name(std::move(t)) {}
-    void deliver_to(Session& session, uint64_t) const override { session.deliver(frame); }
+    explicit LiveUserDelivery(std::shared_ptr<const LivePublication> p)
+        : frame(p->frame), publication(std::move(p)) {}
+    void deliver_to(Session& session, uint64_t) const override { session.deliver(publication, frame); }
     [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
-    [[nodiscard]] uint32_t addressees() const override { return static_cast<uint32_t>(users.size()); }
-    [[nodiscard]] const UserId& user(uint32_t i) const override { return users[i]; }
+    [[nodiscard]] uint32_t addressees() const override {
+        return static_cast<uint32_t>(publication->users.size());
+    }
+    [[nodiscard]] const UserId& user(uint32_t i) const override { return publication->users[i]; }
     [[nodiscard]] uint64_t offset(uint32_t) const override { return 0; }
-    [[nodiscard]] std::string_view topic() const override { return topic_name; }
+    [[nodiscard]] std::string_view topic() const override { return publication->topic; }
     FrameRef frame;
-    std::vector<UserId> users;
-    std::string topic_name;
+    std::shared_ptr<const LivePublication> publication;
 };
 
 ws::Endpoint::Options endpoint_options(const Config& config) {
@@ -204,7 +207,7 @@ void Core::on_mail(const reactor::Mail& mail) {
         }
         case MailKind::live_publication: {
             auto [publication, token] = Parcel<std::shared_ptr<const LivePublication>>::open(mail);
-            take_live(**publication);
+            take_live(std::move(*publication));
             break;
         }
         case MailKind::read_mark: {
@@ -247,15 +250,15 @@ void Core::take_publication(std::shared_ptr<const store::Publication> publicatio
     fanouts_.publish_users(std::make_unique<LoggedDelivery>(std::move(publication)));
 }
 
-void Core::take_live(const LivePublication& publication) {
-    turn_bytes_ += publication.frame.size();
-    if (publication.broadcast) {
-        fanouts_.publish_broadcast(std::make_unique<LiveDelivery>(publication.frame));
-    } else if (publication.users.empty()) {
-        fanouts_.publish_topic(publication.topic, std::make_unique<LiveDelivery>(publication.frame));
+void Core::take_live(std::shared_ptr<const LivePublication> publication) {
+    turn_bytes_ += publication->frame.size();
+    if (publication->broadcast) {
+        fanouts_.publish_broadcast(std::make_unique<LiveDelivery>(std::move(publication)));
+    } else if (publication->users.empty()) {
+        std::string_view const topic = publication->topic;  // lives as long as the delivery
+        fanouts_.publish_topic(topic, std::make_unique<LiveDelivery>(std::move(publication)));
     } else {
-        fanouts_.publish_users(
-            std::make_unique<LiveUserDelivery>(publication.frame, publication.users, publication.topic));
+        fanouts_.publish_users(std::make_unique<LiveUserDelivery>(std::move(publication)));
     }
 }
 
@@ -265,7 +268,8 @@ void Core::deliver(hub::SubscriberSlot slot, const hub::Publication& publication
     if (auto const* users = dynamic_cast<const UserDelivery*>(&publication)) {
         users->deliver_to(*session, offset);
     } else {
-        session->deliver(static_cast<const LiveDelivery&>(publication).frame);
+        auto const& live = static_cast<const LiveDelivery&>(publication);
+        session->deliver(live.publication, live.frame);
     }
 }
 

@@ -110,7 +110,7 @@ class Core final : public reactor::CoreProgram,
     void deliver(hub::SubscriberSlot slot, const hub::Publication& publication, uint64_t offset) override;
 
     void take_publication(std::shared_ptr<const store::Publication> publication);
-    void take_live(const LivePublication& publication);
+    void take_live(std::shared_ptr<const LivePublication> publication);
     void pace_accepts();
     void begin_drain();
     void drain_due();

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <set>
+#include <utility>
 
 #include "core.h"
 #include "ringcast/base/log.h"
@@ -219,6 +221,10 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
         }
     }
     bool const resumes = subscribe.since || subscribe.replay_unread;
+    if (resumes && replay_ && replay_->next.size() >= limits::kResumesWaitingMax) {
+        return refuse(Errc::subscription_failed, "too many replays wait behind the one that is under way",
+                      id);
+    }
     if ((resumes || subscribe.offsets) && has_user && !core_.store().has_place()) {
         return refuse(Errc::internal_error, "the store is busy; try again", id);
     }
@@ -243,7 +249,7 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
 
     // With the user's updates turned off a resume has nothing to send either, but is answered.
     if (resumes && receiving_) {
-        start_replay(subscribe, id);
+        start_replay(resume_of(subscribe, id));
     } else if ((resumes || subscribe.offsets) && has_user) {
         ask_for_offset(id, false);
     } else if (subscribe.offsets) {
@@ -307,24 +313,23 @@ void Session::send_limited(const FrameRef& frame) {
     connection_.send(frame);
 }
 
-void Session::deliver(const FrameRef& frame) {
+void Session::deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame) {
     if (!connection_.is_open()) return;
     if (!replay_) return send_limited(frame);
     auto const& limits = core_.config().limits;
     if (replay_->held.size() >= limits.send_queue_messages ||
         replay_->held_bytes + frame.size() > limits.send_queue_bytes) {
         // More than may wait: no longer behind the replay, but nothing is lost.
-        auto held = std::move(replay_->held);
-        replay_->held.clear();
+        auto const held = std::exchange(replay_->held, {});
         replay_->held_bytes = 0;
         for (const auto& waiting : held) {
-            if (connection_.is_open()) send_limited(waiting);
+            if (connection_.is_open()) send_limited(waiting.frame);
         }
         if (connection_.is_open()) send_limited(frame);
         return;
     }
     replay_->held_bytes += frame.size();
-    replay_->held.push_back(frame);
+    replay_->held.push_back({publication, frame});
 }
 
 void Session::deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset) {
@@ -377,49 +382,54 @@ void Session::ask_for_offset(const std::optional<proto::MessageId>& id, bool gap
                          });
 }
 
-// The user's updates are dropped in the middle of a replay. What waited behind it was published before, and
-// a resume is always acked.
+// The user's updates are dropped in the middle of a replay. A resume is acked all the same.
 void Session::give_up_replay() {
+    send_held();
     auto const replay = std::move(replay_);
-    for (const auto& frame : replay->held) {
-        core_.metrics().deliveries.add();
-        connection_.send(frame);
-    }
-    if (replay->acked) return;
-    replay->replaced.push_back(std::move(replay->id));
-    for (const auto& id : replay->replaced) {
+    auto answer = [this](const std::optional<proto::MessageId>& id) {
         if (core_.store().has_place()) {
             ask_for_offset(id, true);
         } else {
             refuse(Errc::internal_error, "the store is busy; the replay was given up", id);
         }
+    };
+    if (!replay->acked) answer(replay->resume.id);
+    for (const auto& resume : replay->next) {
+        if (connection_.is_open()) answer(resume.id);
     }
 }
 
-void Session::start_replay(const proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id) {
-    auto replay = std::make_unique<Replay>();
-    replay->serial = ++replay_serial_;
-    replay->id = id;
+void Session::send_held() {
+    for (const auto& waiting : std::exchange(replay_->held, {})) {
+        core_.metrics().deliveries.add();
+        connection_.send(waiting.frame);
+    }
+    replay_->held_bytes = 0;
+}
+
+Session::Resume Session::resume_of(const proto::Subscribe& subscribe,
+                                   const std::optional<proto::MessageId>& id) const {
+    if (subscribe.replay_unread) return {.mode = store::Read::Mode::unread, .id = id};
+    if (*subscribe.since == "0") return {.mode = store::Read::Mode::everything, .id = id};
+    Resume resume{.id = id};
+    auto const text = std::string_view(*subscribe.since);
+    auto const dash = text.rfind('-');
+    std::from_chars(text.data() + dash + 1, text.data() + text.size(), resume.after);
+    // Another epoch: everything kept, and the client is told that there may be a gap.
+    if (text.substr(0, dash) != core_.epoch()) resume.after = UINT64_MAX;
+    return resume;
+}
+
+// One at a time: what the first owes would be lost if the second took its place.
+void Session::start_replay(Resume resume) {
     if (replay_) {
-        // A second resume replaces the first: what that one held back still has to arrive.
-        replay->held = std::move(replay_->held);
-        replay->held_bytes = replay_->held_bytes;
-        replay->replaced = std::move(replay_->replaced);
-        if (!replay_->acked) replay->replaced.push_back(std::move(replay_->id));
+        replay_->next.push_back(std::move(resume));
+        return;
     }
-    if (subscribe.replay_unread) {
-        replay->mode = store::Read::Mode::unread;
-        replay->unread_phase = true;
-    } else if (*subscribe.since == "0") {
-        replay->mode = store::Read::Mode::everything;
-    } else {
-        auto const text = std::string_view(*subscribe.since);
-        auto const dash = text.rfind('-');
-        std::from_chars(text.data() + dash + 1, text.data() + text.size(), replay->after);
-        // Another epoch: everything kept, and the client is told that there may be a gap.
-        if (text.substr(0, dash) != core_.epoch()) replay->after = UINT64_MAX;
-    }
-    replay_ = std::move(replay);
+    replay_ = std::make_unique<Replay>();
+    replay_->serial = ++replay_serial_;
+    replay_->unread_phase = resume.mode == store::Read::Mode::unread;
+    replay_->resume = std::move(resume);
     read_chunk();
 }
 
@@ -429,8 +439,8 @@ void Session::read_chunk() {
     replay.waiting = !core_.store().has_place();
     if (replay.waiting) return core_.retry_later(handle());
     store::Read read{.user = user_,
-                     .mode = replay.mode,
-                     .after = replay.after,
+                     .mode = replay.resume.mode,
+                     .after = replay.resume.after,
                      .upto = replay.upto,
                      .with_marks = wants_sync_ && !replay.unread_phase,
                      .records_max = limits::kReplayRecordsPerChunk,
@@ -448,17 +458,14 @@ void Session::on_chunk(store::ReadAnswer&& answer) {
     replay.asking = false;
     if (!replay.acked) {
         replay.acked = true;
-        for (const auto& id : replay.replaced)
-            send_resume_ack(id, answer.cut, true, answer.unread_count);
-        replay.replaced.clear();
-        send_resume_ack(replay.id, answer.cut, answer.gap, answer.unread_count);
+        send_resume_ack(replay.resume.id, answer.cut, answer.gap, answer.unread_count);
     }
     replay.upto = answer.cut;
     for (const auto& record : answer.records) {
         if (!connection_.is_open()) return;
         send_record(record);
     }
-    replay.after = answer.position;
+    replay.resume.after = answer.position;
     replay.chunks_done = !answer.more;
     // Paced by the socket: the next chunk when this one has gone.
     if (connection_.unsent_frames() == 0) after_chunk();
@@ -473,8 +480,8 @@ void Session::after_chunk() {
     if (!replay.chunks_done) return read_chunk();
     if (replay.dropped_max > replay.upto) {
         // Live messages came that this snapshot does not hold: from its cut on.
-        replay.mode = store::Read::Mode::since;
-        replay.after = replay.upto;
+        replay.resume.mode = store::Read::Mode::since;
+        replay.resume.after = replay.upto;
         replay.upto = 0;
         replay.unread_phase = false;
         replay.chunks_done = false;
@@ -484,11 +491,12 @@ void Session::after_chunk() {
 }
 
 void Session::go_live() {
+    send_held();
     auto const done = std::move(replay_);
-    for (const auto& frame : done->held) {
-        if (!connection_.is_open()) return;
-        core_.metrics().deliveries.add();
-        connection_.send(frame);
+    if (!done->next.empty()) {
+        start_replay(std::move(done->next.front()));
+        done->next.pop_front();
+        replay_->next = std::move(done->next);
     }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,8 +27,8 @@ class Session final : private ws::ConnectionHandler {
     /// False when the core has no slot: the caller closes the file and drops the session.
     [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer);
 
-    /// A frame that is not of a user's log. During a replay it waits behind it.
-    void deliver(const FrameRef& frame);
+    /// A message that no log keeps. During a replay it waits behind it.
+    void deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame);
     /// A message of the user's log.
     void deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset);
     void deliver_read_mark(const store::ReadMark& mark);
@@ -52,12 +53,22 @@ class Session final : private ws::ConnectionHandler {
     [[nodiscard]] ConnectionInfo describe() const;
 
   private:
+    // What a subscribe asked to have replayed.
+    struct Resume {
+        store::Read::Mode mode = store::Read::Mode::since;
+        uint64_t after = 0;
+        std::optional<proto::MessageId> id;
+    };
+    // A message that no log keeps, newer than the replay.
+    struct Held {
+        std::shared_ptr<const LivePublication> publication;
+        FrameRef frame;
+    };
     // A resume under way: see design.md 4. Until it has caught up, the user's live messages are dropped and
     // read from the log instead.
     struct Replay {
-        uint32_t serial = 0;  // answers to an earlier one are ignored
-        store::Read::Mode mode = store::Read::Mode::since;
-        uint64_t after = 0;
+        Resume resume;             // `mode` and `after` move on with the chunks
+        uint32_t serial = 0;       // answers to an earlier one are ignored
         uint64_t upto = 0;         // 0: not known yet
         uint64_t dropped_max = 0;  // newest live offset that was dropped meanwhile
         bool acked = false;
@@ -65,9 +76,8 @@ class Session final : private ws::ConnectionHandler {
         bool chunks_done = false;  // up to `upto`; what is next is decided when the socket has drained
         bool asking = false;       // an answer of the store is awaited
         bool waiting = false;      // for a place in the store's mailbox
-        std::optional<proto::MessageId> id;
-        std::vector<std::optional<proto::MessageId>> replaced;  // earlier resumes that owe their ack
-        std::vector<FrameRef> held;  // messages that no log keeps, newer than the replay
+        std::deque<Resume> next;   // each begins when the one before it has gone live
+        std::vector<Held> held;
         uint64_t held_bytes = 0;
     };
 
@@ -93,8 +103,11 @@ class Session final : private ws::ConnectionHandler {
     /// Queues it, or ends the connection when its queue is over the limit and the socket takes nothing.
     void send_limited(const FrameRef& frame);
 
-    void start_replay(const proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id);
+    [[nodiscard]] Resume resume_of(const proto::Subscribe& subscribe,
+                                   const std::optional<proto::MessageId>& id) const;
+    void start_replay(Resume resume);
     void give_up_replay();
+    void send_held();
     void ask_for_offset(const std::optional<proto::MessageId>& id, bool gap);
     void read_chunk();
     void on_chunk(store::ReadAnswer&& answer);

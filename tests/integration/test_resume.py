@@ -465,7 +465,7 @@ def test_a_mark_moves_the_newest_offset_no_client_sees_twice(server, client, use
 
 # --- one resume upon the other ---
 
-def test_a_resume_that_is_replaced_is_acked_too(server, client, user):
+def test_resumes_upon_each_other_are_done_one_by_one(server, client, user):
     published = publish(server, user, range(3))
     for id in (1, 2, 3):
         asks(client, id, userId=user, since="0")

@@ -60,6 +60,7 @@ constexpr Duration kTurnWaitMax = milliseconds(250);
 constexpr uint32_t kReadMarksPerUserMax = 1'000;  // records of the log, kept for other connections
 constexpr uint32_t kReplayRecordsPerChunk = 128;
 constexpr uint32_t kReplayBytesPerChunk = 128 * 1024;
+constexpr uint32_t kResumesWaitingMax = 8;  // of a connection, behind the one under way
 
 static_assert(kPublicationsPerTurn <= kMailboxPlaces / 2);
 

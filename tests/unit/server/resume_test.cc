@@ -129,6 +129,87 @@ TEST(World, AReplayOfTheUnreadGoesOverIntoLiveMessages) {
     EXPECT_NE(texts[3].find(R"("id":"d")"), std::string::npos);
 }
 
+// The texts without their acks; those are counted.
+Texts without_acks(const Texts& texts, int& acks) {
+    Texts out;
+    for (const auto& text : texts) {
+        if (text.starts_with(R"({"type":"ack")")) {
+            ++acks;
+        } else {
+            out.push_back(text);
+        }
+    }
+    return out;
+}
+
+TEST(World, ASecondResumeTakesNothingFromTheFirst) {
+    for (std::string_view second : {R"("replay":"unread")", R"("since":"e-302")", R"("since":"0")"}) {
+        for (uint64_t seed = 1; seed <= seeds(5); ++seed) {
+            SCOPED_TRACE(std::string(second) + " " + std::to_string(seed));
+            TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
+            ASSERT_EQ(
+                world.publish(R"({"type":"notification","userId":"u","data":{"id":"a","n":-1}})").status,
+                200);
+            std::string batch;
+            for (int i = 0; i < 300; ++i)
+                batch += to_user(i) + "\n";
+            ASSERT_EQ(world.publish(batch, 1, "Content-Type: application/x-ndjson\r\n").status, 200);
+            auto& client = world.connect(1);
+            client.socket().window = 500;
+            client.say(subscribe(R"({"userId":"u","since":"0"})"));
+            client.say(subscribe(R"({"userId":"u",)" + std::string(second) + "}"));
+            ASSERT_EQ(world.publish(to_user(300)).status, 200);
+            client.socket().window = test::FakeSocket::kUnlimited;
+            world.settle();
+            ASSERT_EQ(world.publish(to_user(301)).status, 200);
+            int acks = 0;
+            auto const texts = without_acks(client.take(), acks);
+            EXPECT_EQ(acks, 2);
+            std::vector<int64_t> offsets;
+            for (const auto& text : texts)
+                offsets.push_back(number(text, R"("offset":"e-)"));
+            std::vector<int64_t> expected;
+            for (int64_t i = 1; i <= 302; ++i)
+                expected.push_back(i);
+            if (second.starts_with(R"("replay)")) expected.push_back(1);
+            if (second.ends_with(R"("0")")) {
+                for (int64_t i = 1; i <= 302; ++i)
+                    expected.push_back(i);
+            }
+            expected.push_back(303);
+            EXPECT_EQ(offsets, expected);
+        }
+    }
+}
+
+TEST(World, AFewResumesWaitForEachOtherAndNoMore) {
+    TestWorld world({.workers = 1});
+    for (int i = 0; i < 3; ++i)
+        ASSERT_EQ(world.publish(to_user(i)).status, 200);
+    auto& client = world.connect(0);
+    client.socket().window = 0;
+    client.say(subscribe(R"({"userId":"u","topics":["a"],"since":"0"})"));
+    auto again = [&client](std::string_view topic) {
+        client.say(R"({"type":"subscribe","id":7,"data":{"since":"0","topics":[")" + std::string(topic) +
+                   R"("]}})");
+    };
+    for (uint32_t i = 0; i < limits::kResumesWaitingMax; ++i)
+        again("b");
+    again("c");
+    client.socket().window = test::FakeSocket::kUnlimited;
+    world.settle();
+    int acks = 0;
+    auto const texts = without_acks(client.take(), acks);
+    EXPECT_EQ(acks, 1 + static_cast<int>(limits::kResumesWaitingMax));
+    EXPECT_EQ(texts.size(), 3 * (1 + limits::kResumesWaitingMax) + 1);
+    EXPECT_EQ(std::count_if(texts.begin(), texts.end(),
+                            [](auto& text) { return text.find("subscription_failed") != std::string::npos; }),
+              1);
+    ASSERT_EQ(world.publish(to_topic(1, "b")).status, 200);
+    ASSERT_EQ(world.publish(to_topic(2, "c")).status, 200);
+    EXPECT_EQ(client.take(), Texts{message(1)}) << "what is refused changes nothing";
+}
+
 TEST(World, ReadMarksReachTheUsersOtherConnectionsThatAskedForThem) {
     TestWorld world({.workers = 2, .delay_store = true});
     ASSERT_EQ(world.publish(R"({"type":"notification","userId":"u","data":{"id":"a"}})").status, 200);
