@@ -267,10 +267,18 @@ void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto:
     if (unsubscribe.topics) {
         for (const auto& topic : *unsubscribe.topics)
             shard.unsubscribe(slot(), topic);
+        if (replay_) {
+            keep_held([&](const LivePublication& held) {
+                return std::ranges::find(*unsubscribe.topics, held.topic) == unsubscribe.topics->end();
+            });
+        }
     } else {
         shard.drop_topics(slot());
         receiving_ = false;
-        if (replay_) give_up_replay();
+        if (replay_) {
+            keep_held([](const LivePublication& held) { return held.broadcast; });
+            give_up_replay();
+        }
         if (!user_.text.empty()) shard.set_receiving(slot(), false);
     }
     acknowledge(id, "{}");
@@ -405,6 +413,15 @@ void Session::send_held() {
         connection_.send(waiting.frame);
     }
     replay_->held_bytes = 0;
+}
+
+template <class Wanted>
+void Session::keep_held(Wanted&& wanted) {
+    std::erase_if(replay_->held, [&](const Held& waiting) {
+        if (wanted(*waiting.publication)) return false;
+        replay_->held_bytes -= waiting.frame.size();
+        return true;
+    });
 }
 
 Session::Resume Session::resume_of(const proto::Subscribe& subscribe,

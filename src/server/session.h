@@ -59,7 +59,7 @@ class Session final : private ws::ConnectionHandler {
         uint64_t after = 0;
         std::optional<proto::MessageId> id;
     };
-    // A message that no log keeps, newer than the replay.
+    // A message that no log keeps, newer than the replay. An unsubscribe takes it out again.
     struct Held {
         std::shared_ptr<const LivePublication> publication;
         FrameRef frame;
@@ -108,6 +108,8 @@ class Session final : private ws::ConnectionHandler {
     void start_replay(Resume resume);
     void give_up_replay();
     void send_held();
+    template <class Wanted>
+    void keep_held(Wanted&& wanted);
     void ask_for_offset(const std::optional<proto::MessageId>& id, bool gap);
     void read_chunk();
     void on_chunk(store::ReadAnswer&& answer);

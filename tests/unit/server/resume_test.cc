@@ -210,6 +210,42 @@ TEST(World, AFewResumesWaitForEachOtherAndNoMore) {
     EXPECT_EQ(client.take(), Texts{message(1)}) << "what is refused changes nothing";
 }
 
+TEST(World, WhatWaitsBehindAReplayGoesWhenItsTopicIsDropped) {
+    TestWorld world({.workers = 1});
+    std::string batch;
+    for (int i = 0; i < 300; ++i)
+        batch += to_user(i) + "\n";
+    ASSERT_EQ(world.publish(batch, 0, "Content-Type: application/x-ndjson\r\n").status, 200);
+    auto start = [&world]() -> TestWorld::Client& {
+        auto& client = world.connect(0);
+        client.socket().window = 500;
+        client.say(subscribe(R"({"userId":"u","topics":["a","b"],"since":"0"})"));
+        return client;
+    };
+    auto& one = start();
+    auto& all = start();
+    ASSERT_EQ(world.publish(to_topic(1000, "a")).status, 200);
+    ASSERT_EQ(world.publish(to_topic(1001, "b")).status, 200);
+    ASSERT_EQ(world.publish(R"({"type":"x","broadcast":true,"data":{"n":1002}})").status, 200);
+    ASSERT_EQ(world.publish(R"({"type":"x","userId":"u","store":false,"data":{"n":1003}})").status, 200);
+    one.say(R"({"type":"unsubscribe","data":{"topics":["a"]}})");
+    all.say(R"({"type":"unsubscribe","data":{}})");
+    one.say(subscribe(R"({"topics":["a"]})"));
+    ASSERT_EQ(world.publish(to_topic(1004, "a")).status, 200);
+    for (auto* client : {&one, &all})
+        client->socket().window = test::FakeSocket::kUnlimited;
+    world.settle();
+    auto numbers = [](TestWorld::Client& client) {
+        std::vector<int64_t> out;
+        for (const auto& text : client.take()) {
+            if (auto const n = number(text, R"("n":)"); n >= 1000) out.push_back(n);
+        }
+        return out;
+    };
+    EXPECT_EQ(numbers(one), (std::vector<int64_t>{1001, 1002, 1003, 1004}));
+    EXPECT_EQ(numbers(all), (std::vector<int64_t>{1002})) << "what went to everybody was on its way";
+}
+
 TEST(World, ReadMarksReachTheUsersOtherConnectionsThatAskedForThem) {
     TestWorld world({.workers = 2, .delay_store = true});
     ASSERT_EQ(world.publish(R"({"type":"notification","userId":"u","data":{"id":"a"}})").status, 200);
