@@ -354,6 +354,7 @@ void Core::update_gauges() {
     ring_gauges_.enters.set(ring.enters);
     ring_gauges_.completions.set(ring.completions);
     ring_gauges_.buffer_shortages.set(ring.buffer_shortages);
+    ring_gauges_.buffers_lent.set(ring.buffers_lent);
     ring_gauges_.direct_slots.set(ring.direct_slots);
     ring_gauges_.slots_used.set(session_count_);
 }

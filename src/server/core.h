@@ -96,7 +96,7 @@ class Core final : public reactor::CoreProgram,
     [[nodiscard]] const net::Acceptor::Metrics& accept_metrics() const { return client_acceptor_.metrics; }
     [[nodiscard]] const http::Server::Metrics& http_metrics() const { return http_.metrics; }
     struct RingGauges {
-        metrics::Counter enters, completions, buffer_shortages, direct_slots, slots_used;
+        metrics::Counter enters, completions, buffer_shortages, buffers_lent, direct_slots, slots_used;
     };
     [[nodiscard]] const RingGauges& ring_gauges() const { return ring_gauges_; }
 

@@ -90,6 +90,8 @@ constexpr Figure kFigures[] = {
      [](const Core& c) { return c.ring_gauges().completions.value(); }},
     {"ring_buffer_shortages_total", "counter", "Receives that found no free buffer.",
      [](const Core& c) { return c.ring_gauges().buffer_shortages.value(); }},
+    {"ring_buffers_lent", "gauge", "Receive buffers that are not back in the kernel's hands.",
+     [](const Core& c) { return c.ring_gauges().buffers_lent.value(); }},
     {"ring_slots", "gauge", "Places in the ring's descriptor table.",
      [](const Core& c) { return c.ring_gauges().direct_slots.value(); }},
     {"ring_slots_used", "gauge", "Of those, taken.",

@@ -301,6 +301,7 @@ class Uring final : public Ring {
         io_uring_buf_ring_add(buffer_ring_, buffers_ + std::size_t{buffer} * options_.buffer_bytes,
                               options_.buffer_bytes, buffer, io_uring_buf_ring_mask(options_.buffers), 0);
         io_uring_buf_ring_advance(buffer_ring_, 1);
+        --stats_.buffers_lent;
     }
 
     io_uring_sqe* get_sqe() {
@@ -370,6 +371,7 @@ class Uring final : public Ring {
         }
         Completion completion{
             .token = token, .result = cqe.res, .more = (cqe.flags & IORING_CQE_F_MORE) != 0, .bytes = {}};
+        if (has_buffer) ++stats_.buffers_lent;
         if (token.kind == Kind::recv) {
             ++stats_.receives;
             if (cqe.res == -ENOBUFS) ++stats_.buffer_shortages;
