@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 def build_dir():
     """The meson build directory whose programs are tested: RINGCAST_BUILD, else `build` beside the sources."""
     default = pathlib.Path(__file__).resolve().parents[3] / "build"
-    return pathlib.Path(os.environ.get("RINGCAST_BUILD", default))
+    return pathlib.Path(os.environ.get("RINGCAST_BUILD", default)).resolve()  # tests start programs elsewhere
 
 
 def program(name):
