@@ -8,9 +8,18 @@ import pytest
 from ringcast import RawHttp, Server
 
 
+@pytest.mark.smoke
 def test_names_its_addresses_when_ready(server):
     assert re.search(r"^ringcastd ready clients 127\.0\.0\.1:\d+ api 127\.0\.0\.1:\d+$", server.stderr, re.MULTILINE)
     assert 0 not in (server.address[1], server.api_address[1])
+
+
+@pytest.mark.smoke
+def test_names_its_kernel_and_what_it_uses_of_it(server):
+    (line,) = re.findall(r"io_uring of Linux (.*)", server.stderr)
+    kernel, features = line.split(": ")
+    assert kernel == os.uname().release
+    assert {"DEFER_TASKRUN", "direct descriptors", "buffer ring", "multishot receive", "MSG_RING"} <= set(features.split(", "))
 
 
 def test_makes_an_api_key_that_only_its_user_reads(server):
@@ -25,6 +34,7 @@ def test_is_ready_at_every_log_level(start_server):
     assert "ready clients" in server.stderr
 
 
+@pytest.mark.smoke
 def test_ends_with_status_0(start_server):
     start_server().stop()
 
@@ -47,6 +57,7 @@ def test_refuses_an_address_in_use_with_status_2(server, which):
         second.cleanup()
 
 
+@pytest.mark.smoke
 def test_refuses_a_data_directory_in_use_with_status_69(server):
     second = Server(data_dir=server.data_dir, ready=False)
     try:
@@ -70,6 +81,7 @@ def test_refuses_bad_settings_with_one_line_and_status_2(settings, key):
         server.cleanup()
 
 
+@pytest.mark.smoke
 def test_says_that_it_is_healthy_on_both_listeners(server):
     for address in (server.address, server.api_address):
         with RawHttp(address) as http:

@@ -6,10 +6,12 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -54,6 +56,19 @@ Error refusal(int error) {
         default:
             return {Errc::ring_refused, fmt::format("io_uring cannot be set up: {}", std::strerror(error))};
     }
+}
+
+// Said by the first ring of the process. All but the registered ring is needed, and there from 6.1 on.
+void log_features(bool registered_ring) {
+    static std::atomic_flag said;
+    if (said.test_and_set()) return;
+    utsname kernel{};
+    ::uname(&kernel);
+    log::info(
+        "io_uring of Linux {}: SINGLE_ISSUER, DEFER_TASKRUN, direct descriptors, buffer ring, multishot "
+        "receive, "
+        "MSG_RING{}",
+        kernel.release, registered_ring ? ", registered ring" : "");
 }
 
 class Uring final : public Ring {
@@ -256,7 +271,8 @@ class Uring final : public Ring {
         }
         if (!(params.features & IORING_FEAT_NODROP) || !(params.features & IORING_FEAT_EXT_ARG))
             return EINVAL;
-        io_uring_register_ring_fd(&ring_);  // saves a descriptor look-up an enter; works without
+        // Saves a descriptor look-up an enter; works without.
+        bool const registered_ring = io_uring_register_ring_fd(&ring_) == 1;
 
         std::array<unsigned, 2> workers{4, 8};  // nothing of ours should ever need one
         io_uring_register_iowq_max_workers(&ring_, workers.data());
@@ -271,7 +287,9 @@ class Uring final : public Ring {
         }
         direct_files_ = static_cast<uint32_t>(std::min<uint64_t>(files.rlim_cur, options_.direct_files_max));
         if (int const r = io_uring_register_files_sparse(&ring_, direct_files_); r < 0) return -r;
-        return set_up_buffers();
+        if (int const error = set_up_buffers(); error != 0) return error;
+        log_features(registered_ring);
+        return 0;
     }
 
     int set_up_buffers() {
