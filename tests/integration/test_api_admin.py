@@ -37,6 +37,7 @@ def test_metrics_are_well_formed_and_our_own(world):
     assert any(f.kind == "gauge" for f in families.values())
 
 
+@pytest.mark.smoke
 def test_metrics_hold_a_sample_for_each_core(world2):
     families = metrics_of(world2.api)
     per_core = [f for f in families.values() if {k for _, labels in f.samples for k, _ in labels} == {"core"}]

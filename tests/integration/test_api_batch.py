@@ -14,6 +14,7 @@ def line(user, n):
     return {"type": "news", "userId": user, "data": n}
 
 
+@pytest.mark.smoke
 def test_lines_are_delivered_in_order(world):
     user, topic = world.user(), world.topic()
     by_user = world.receiver(user=user)
@@ -28,6 +29,7 @@ def test_lines_are_delivered_in_order(world):
         assert receiver.is_silent()
 
 
+@pytest.mark.smoke
 def test_what_is_published_after_a_batchs_answer_comes_after_the_batch(world2):
     """Contract 5: order between the kinds holds for a publisher that waits for each answer."""
     for _ in range(20):
@@ -113,6 +115,7 @@ def test_the_first_1000_rejected_lines_are_named(world):
         assert receiver.next()["data"] == 1
 
 
+@pytest.mark.smoke
 def test_a_batch_may_hold_16_mib(world):
     user = world.user()
     receiver = world.receiver(user=user)

@@ -177,6 +177,7 @@ def test_the_oldest_notifications_give_way_to_new_ones(start_server):
 # ---- marking and removing -----------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 def test_read_read_all_and_delete(world):
     user = world.user()
     for n in range(5):
@@ -328,6 +329,7 @@ def test_a_users_connections_are_listed_from_every_core(world):
     assert sorted(len(connection["topics"]) for connection in info["connections"]) == sorted([1, 2, 2, 0, 1, 2, 3, 0, 1, 2, 3])
 
 
+@pytest.mark.smoke
 def test_disconnect_closes_every_connection_of_the_user_and_no_other(world):
     user = world.user()
     receivers = [world.receiver(user=user) for _ in range(10)]

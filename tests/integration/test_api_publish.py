@@ -54,6 +54,7 @@ def test_each_type_reaches_exactly_its_target(world, kind, row):
     assert receivers["nothing"].is_silent()
 
 
+@pytest.mark.smoke
 def test_a_publication_reaches_receivers_on_every_core(world2):
     user, topic = world2.user(), world2.topic()
     receivers = [world2.receiver(user=user, topics=[topic]) for _ in range(16)]
@@ -79,6 +80,7 @@ def test_an_unsubscribed_connection_gets_no_broadcast_and_a_subscribed_one_again
     assert receiver.next()["data"] == 2
 
 
+@pytest.mark.smoke
 def test_order_holds_between_all_kinds_of_target_for_a_publisher_that_waits(world):
     user, topic = world.user(), world.topic()
     receivers = [world.receiver(user=user, topics=[topic]) for _ in range(6)]
@@ -481,6 +483,7 @@ def test_a_notification_needs_a_user_and_the_store(world):
     ],
     ids=repr,
 )
+@pytest.mark.smoke
 def test_a_body_that_is_no_json_object_is_refused(world, body):
     refused(world, body)
 

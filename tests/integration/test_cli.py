@@ -270,6 +270,7 @@ def refuse(system_call, error_number, first_argument=None):
 
 
 @pytest.mark.parametrize("error_number", [1, 13, 38], ids=["EPERM", "EACCES", "ENOSYS"])
+@pytest.mark.smoke
 def test_where_io_uring_is_refused_it_says_so_and_ends_with_78(tmp_path, error_number):
     result = run(*ANYWHERE, "--data-dir", tmp_path / "data", "--log-level", "error",
                  before=refuse(IO_URING_SETUP, error_number))
@@ -314,6 +315,7 @@ def test_on_one_cpu_only_it_runs_one_core(start, tmp_path):
         assert os.sched_getaffinity(int(thread)) <= one
 
 
+@pytest.mark.smoke
 def test_workers_0_is_one_core_for_each_cpu_and_each_is_pinned_inside(start, tmp_path):
     server = start(*ANYWHERE, "--data-dir", tmp_path / "data", env={"RINGCAST_API_KEY": "k"})
     allowed = os.sched_getaffinity(0)
@@ -346,6 +348,7 @@ def killed_with_clients(start_server, data):
     return server.address, server.api_address, server.api_key()
 
 
+@pytest.mark.smoke
 def test_after_kill_9_it_starts_again_on_the_same_ports_with_the_same_key(start_server, tmp_path):
     address, api_address, key = killed_with_clients(start_server, tmp_path / "data")
     deadline = time.monotonic() + 15  # the kernel ends a dead process's ring, and its listeners, a little later

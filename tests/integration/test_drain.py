@@ -32,6 +32,7 @@ def first_told(clients):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.smoke
 def test_spreads_the_closes_over_the_drain_time(start_server, workers):
     server = start_server(workers=workers, settings={"drain_time": "1500ms"})
     clients = clients_of(server, 20)
@@ -46,6 +47,7 @@ def test_spreads_the_closes_over_the_drain_time(start_server, workers):
     assert time.monotonic() - began <= DRAIN + 3
 
 
+@pytest.mark.smoke
 def test_serves_publishers_and_refuses_clients_meanwhile(start_server):
     server = start_server(settings={"drain_time": "2s"})
     clients = clients_of(server, 6)

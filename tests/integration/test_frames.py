@@ -65,6 +65,7 @@ def client(target):
 
 @pytest.mark.parametrize("size", [62, 125, 126, 127, 4096, LIMIT - 1, LIMIT])
 @pytest.mark.parametrize("piece", [None, 1, 997])
+@pytest.mark.smoke
 def test_takes_messages_of_every_size(target, client, size, piece):
     text = target.text(size)
     client.send_bytes(encode_frame(TEXT, text), piece)
@@ -122,6 +123,7 @@ def test_ignores_pongs(target, client):
     target.expect_alive(client)
 
 
+@pytest.mark.smoke
 def test_answers_a_ping_inside_a_fragmented_message_first(target, client):
     text = target.text()
     client.send_frame(TEXT, text[:10], fin=False)
@@ -159,6 +161,7 @@ def test_closes_at_a_reserved_bit(target, client, rsv, kind):
 
 
 @pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
+@pytest.mark.smoke
 def test_closes_at_a_reserved_opcode(client, opcode):
     client.send_frame(opcode, b"x")
     client.expect_close(1002)
@@ -343,6 +346,7 @@ def test_does_not_mind_how_a_close_is_cut(target):
             assert echoed_close(client, payload, piece=1).close_code == code
 
 
+@pytest.mark.smoke
 def test_ignores_what_follows_a_close(target, client):
     client.send_bytes(encode_frame(CLOSE, close_payload(1000)) + encode_frame(TEXT, target.text()) + encode_frame(PING, b"p")
                       + encode_frame(CLOSE, close_payload(1001)) + encode_frame(5))
@@ -404,6 +408,7 @@ def test_answers_the_same_however_the_bytes_are_cut(target):
         assert answers(target, [wire[a:b] for a, b in zip([0] + cuts, cuts + [len(wire)])]) == whole, seed
 
 
+@pytest.mark.smoke
 def test_survives_clients_that_leave_in_the_middle(target):
     text = target.text()
     for n in range(100):
@@ -512,6 +517,7 @@ def test_gives_a_message_ten_seconds_and_a_close_five(server):
 # --- ringcast-echo alone ---
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.smoke
 def test_echoes_every_length(echo, opcode):
     with echo.connect() as client:
         for size in (0, 1, 125, 126, 127, 128, 65535, 65536):
@@ -546,6 +552,7 @@ def test_echo_takes_its_limits_from_flags(start_echo):
         client.expect_close(1009)
 
 
+@pytest.mark.smoke
 def test_echo_serves_many_at_once(start_echo):
     server = start_echo(workers=2)
     clients = [server.connect() for _ in range(50)]

@@ -45,6 +45,7 @@ def refused_and_closed(server, data, statuses=(400,)):
         http.expect_end(timeout=5)
 
 
+@pytest.mark.smoke
 def test_accepts_the_sample_of_the_rfc(server):
     response = answer(server, head())
     assert response.status == 101
@@ -53,6 +54,7 @@ def test_accepts_the_sample_of_the_rfc(server):
     assert response.headers["connection"].lower() == "upgrade"
 
 
+@pytest.mark.smoke
 def test_accepts_random_keys(either):
     for _ in range(200):
         key = new_key()
@@ -257,6 +259,7 @@ def test_does_not_mind_how_the_head_is_cut(server):
             assert http.send(request[:at]).send(request[at:]).read_response().status == 101
 
 
+@pytest.mark.smoke
 def test_answers_a_frame_that_came_with_the_handshake(either):
     first = b'{"type":"unsubscribe","id":5,"data":{"topics":[]}}'
     with either.connect(first_bytes=encode_frame(TEXT, first)) as client:
@@ -413,6 +416,7 @@ def test_answers_every_one_of_many_short_connections(either):
     together(*[ask] * 4)
 
 
+@pytest.mark.smoke
 def test_upgrades_every_one_of_many_short_connections(either):
     for _ in range(500):
         client = either.connect()

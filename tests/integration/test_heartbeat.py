@@ -32,6 +32,7 @@ def impatient():
         server.cleanup()
 
 
+@pytest.mark.smoke
 def test_comes_at_the_interval(brisk):
     with brisk.connect() as client:
         began = time.monotonic()
@@ -99,6 +100,7 @@ def refused_after(client, began, low=0.45, high=2.5):
     assert low <= time.monotonic() - began <= high, time.monotonic() - began
 
 
+@pytest.mark.smoke
 def test_silence_closes(impatient):
     began = time.monotonic()
     with impatient.connect() as client:

@@ -92,6 +92,7 @@ def test_the_number_of_subscriptions_is_a_setting(start_server):
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("limit", [1, 3, 8])
+@pytest.mark.smoke
 def test_the_oldest_connection_of_a_user_goes(start_server, workers, limit):
     server = start_server(workers=workers, settings={"limits": {"connections_per_user": limit}})
     clients = []

@@ -346,6 +346,7 @@ def test_judges_a_subscribe_in_the_order_of_the_contract(client):
 
 # --- who gets what ---
 
+@pytest.mark.smoke
 def test_delivers_by_target(either):
     user, other, topic = unique("user"), unique("other"), unique("topic")
     api = either.api
@@ -416,6 +417,7 @@ def test_delivers_large_messages(server, client):
 
 # --- unsubscribe ---
 
+@pytest.mark.smoke
 def test_unsubscribe_drops_the_topics_that_it_names(server, client):
     user, one, two = unique("user"), unique("topic"), unique("topic")
     client.subscribe(user, [one, two])
@@ -468,6 +470,7 @@ def test_unsubscribe_works_without_a_user_in_open_mode(server, client):
 
 # --- mark_read ---
 
+@pytest.mark.smoke
 def test_marks_a_notification_read(server, client):
     user = unique("user")
     first, second = server.api.notify(user)["id"], server.api.notify(user)["id"]
@@ -562,6 +565,7 @@ def test_stays_open_at_mistakes(client):
     client.round_trip()
 
 
+@pytest.mark.smoke
 def test_runs_the_session_of_the_document(start_server):
     server = start_server()
     with server.connect() as client:

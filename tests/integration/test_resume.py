@@ -137,6 +137,7 @@ def test_the_acks_offset_is_the_newest(server, client, user):
 
 # --- since ---
 
+@pytest.mark.smoke
 def test_since_0_replays_everything_and_goes_live(either, user):
     first = either.api.notify(user, "one")["offset"]
     second = either.api.to_user(user, 2, type="job_update_x")["offset"]
@@ -279,6 +280,7 @@ def test_resumes_over_a_kill_and_restart(start_server, tmp_path):
 
 # --- replay ---
 
+@pytest.mark.smoke
 def test_replays_the_unread_oldest_first(server, client, user):
     ids = [server.api.notify(user, str(n))["id"] for n in range(5)]
     server.api.to_user(user, "no notification")
@@ -335,6 +337,7 @@ def test_newer_messages_wait_behind_a_replay(either, user):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.smoke
 def test_no_gap_and_no_duplicate_while_others_publish(start_server, workers):
     """Clients come, stay for a while, go, and resume where they were, under a stream of publications."""
     server = start_server(workers=workers, settings={"limits": {"messages_per_second": 1000}})
@@ -398,6 +401,7 @@ def read_mark(id, unread):
     return {"type": "notification_read", "data": {"notificationId": id, "unreadCount": unread}}
 
 
+@pytest.mark.smoke
 def test_sync_tells_of_marks_by_the_users_other_connections(either, user):
     ids = [either.api.notify(user)["id"] for _ in range(3)]
     with either.connect() as marker, either.connect() as listener, either.connect() as plain, either.connect() as stranger:

@@ -44,6 +44,7 @@ def listen(server):
         process.communicate()
 
 
+@pytest.mark.smoke
 def test_prints_what_is_published_to_a_user_and_a_topic(server, listen):
     user, topic = unique("user"), unique("topic")
     listener = listen("--user", user, "--topic", topic, "--count", "2")

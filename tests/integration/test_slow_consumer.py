@@ -24,6 +24,7 @@ def flood_until_gone(server, user, publish):
     raise AssertionError("the slow client is still connected")
 
 
+@pytest.mark.smoke
 def test_a_client_that_does_not_read_is_dropped_and_no_other(either):
     slow_user, user, topic = unique("slow"), unique("user"), unique("topic")
     slow = stop_reading(either, slow_user, topic)
