@@ -28,7 +28,8 @@ TEST(ParseClose, OneByteIsAProtocolError) {
 }
 
 TEST(ParseClose, ReadsCodeAndReason) {
-    const auto body = parse_close(close_payload(4999, "bye \xE2\x82\xAC"));
+    const std::string payload = close_payload(4999, "bye \xE2\x82\xAC");
+    const auto body = parse_close(payload);  // its reason points into the payload
     ASSERT_TRUE(body);
     EXPECT_EQ(body->code, 4999);
     EXPECT_EQ(body->reason, "bye \xE2\x82\xAC");
