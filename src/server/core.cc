@@ -110,6 +110,7 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
       client_acceptor_(reactor, kClientAcceptTable, true, *this),
       api_acceptor_(reactor, kApiAcceptTable, false, http_),
       heartbeat_(ws::text_frame(proto::kHeartbeat)),
+      mark_salt_(shared.entropy.next()),
       drain_timer_(*this) {
     for (auto kind : {MailKind::publication, MailKind::read_mark, MailKind::live_publication,
                       MailKind::gather_request, MailKind::gather_answer, MailKind::control}) {
@@ -183,11 +184,6 @@ void Core::remove(Session& session) {
     pace_accepts();
     // Perhaps it was the last one that the drain waits for.
     if (phase_ == Phase::draining) reactor_.timers().arm(drain_timer_, reactor_.now());
-}
-
-bool Core::is_own_mark(uint64_t token, net::StreamHandle handle) const {
-    auto const it = own_marks_.find(token);
-    return it != own_marks_.end() && it->second == handle;
 }
 
 // --- publications

@@ -78,9 +78,10 @@ class Core final : public reactor::CoreProgram,
     /// The session waits for a place to read its replay on.
     void retry_later(net::StreamHandle handle) { replays_waiting_.push_back(handle); }
 
-    void note_own_mark(uint64_t token, net::StreamHandle handle) { own_marks_[token] = handle; }
-    void forget_own_mark(uint64_t token) { own_marks_.erase(token); }
-    [[nodiscard]] bool is_own_mark(uint64_t token, net::StreamHandle handle) const;
+    /// By which the connection knows its own read marks again, live or in the log.
+    [[nodiscard]] store::MarkOrigin mark_origin(net::StreamHandle handle) const {
+        return store::MarkOrigin(mark_salt_ ^ (uint64_t{handle.generation} << 32 | handle.slot));
+    }
 
     /// Asks every core; the continuation gets all answers on a later turn. False when a mailbox has no place.
     using Gathered = std::function<void(std::vector<GatherAnswer>&&)>;
@@ -149,7 +150,7 @@ class Core final : public reactor::CoreProgram,
     std::vector<std::unique_ptr<Session>> sessions_;  // by slot
     uint32_t session_count_ = 0;
     std::vector<net::StreamHandle> replays_waiting_;
-    std::unordered_map<uint64_t, net::StreamHandle> own_marks_;
+    uint64_t mark_salt_;  // no other core or process has the same
     std::unordered_map<uint64_t, Gathering> gatherings_;
     uint64_t next_gathering_ = 1;
     uint64_t turn_bytes_ = 0;  // of publications taken in this turn

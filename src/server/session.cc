@@ -289,11 +289,10 @@ void Session::handle(proto::MarkRead& mark_read, const std::optional<proto::Mess
         return refuse(Errc::unauthorized, "mark_read needs a subscribe with a userId first", id);
     auto& store = core_.store();
     if (!store.has_place()) return refuse(Errc::internal_error, "the store is busy; try again", id);
-    auto const token = store.submit(
-        store::MarkRead{{}, user_, std::move(mark_read.notification_id)},
+    store.submit(
+        store::MarkRead{{}, user_, std::move(mark_read.notification_id), core_.mark_origin(handle())},
         [&core = core_, handle = handle(), id](store::Answer&& answer) {
             auto const& marked = std::get<store::MarkReadAnswer>(answer);
-            core.forget_own_mark(marked.ticket.token);
             Session* self = core.find(handle);
             if (!self || !self->is_open()) return;
             if (!marked.found) {
@@ -302,7 +301,6 @@ void Session::handle(proto::MarkRead& mark_read, const std::optional<proto::Mess
             }
             self->acknowledge(id, fmt::format(R"({{"unreadCount":{}}})", marked.unread_count));
         });
-    core_.note_own_mark(token, handle());
 }
 
 // --- messages out
@@ -351,7 +349,7 @@ void Session::deliver_logged(const store::Publication& publication, const FrameR
 
 void Session::deliver_read_mark(const store::ReadMark& mark) {
     if (!wants_sync_ || !receiving_ || !connection_.is_open()) return;
-    if (mark.origin.core == core_.reactor().id() && core_.is_own_mark(mark.origin.token, handle())) return;
+    if (mark.origin == core_.mark_origin(handle())) return;
     if (replay_) {
         replay_->dropped_max = std::max(replay_->dropped_max, mark.offset);
         return;
@@ -520,6 +518,7 @@ void Session::go_live() {
 void Session::send_record(const store::Record& record) {
     auto const offset = offset_text(record.offset);
     if (record.kind == store::Record::Kind::read_mark) {
+        if (record.origin == core_.mark_origin(handle())) return;
         return send_text(record.all ? proto::encode_all_read(offset)
                                     : proto::encode_notification_read(record.notification_id,
                                                                       record.unread_count, offset));

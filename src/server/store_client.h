@@ -19,13 +19,11 @@ class StoreClient final : public reactor::MailSink {
     [[nodiscard]] bool has_place() { return reactor_.may_request(store_); }
     /// A place must be there. The ticket is filled in here; the continuation runs on a later turn, after the
     /// publications that the store posted before its answer.
-    /// @return the ticket's token, by which the store names this request in what it posts meanwhile
     template <class Request>
-    uint64_t submit(Request request, Continuation continuation) {
+    void submit(Request request, Continuation continuation) {
         uint64_t const token = pending_.add(std::move(continuation));
         request.ticket = {reactor_.id(), token};
         reactor_.request(store_, Parcel<store::Request>::mail(MailKind::store_request, std::move(request)));
-        return token;
     }
     void settle(store::Settle settle);
 

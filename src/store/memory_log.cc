@@ -67,6 +67,7 @@ struct Mark {
     std::string notification_id;
     bool all;
     uint32_t unread_count;
+    MarkOrigin origin;
     Charge charge;
 };
 
@@ -471,6 +472,7 @@ class MemoryLog::Impl {
                 record.notification_id = mark->second.notification_id;
                 record.all = mark->second.all;
                 record.unread_count = mark->second.unread_count;
+                record.origin = mark->second.origin;
                 ++mark;
             }
             if (!add(request, done, bytes, std::move(record))) return;
@@ -505,11 +507,12 @@ class MemoryLog::Impl {
     // ---- read state -----------------------------------------------------------------------------
 
     /// Writes the mark into the log and tells the cores. @return its offset
-    uint64_t mark(User& user, const UserId& user_id, Ticket origin, std::string notification_id, bool all) {
+    uint64_t mark(User& user, const UserId& user_id, MarkOrigin origin, std::string notification_id,
+                  bool all) {
         uint64_t const offset = next_offset(user);
         uint32_t const unread = user.unread_count();
         auto charge = Charge(memory_, kMarkBytes + notification_id.size());
-        user.marks.emplace(offset, Mark{now_, notification_id, all, unread, std::move(charge)});
+        user.marks.emplace(offset, Mark{now_, notification_id, all, unread, origin, std::move(charge)});
         if (user.marks.size() > limits::kReadMarksPerUserMax) lose_oldest_mark(user);
         out_->read_mark(std::make_shared<ReadMark>(
             ReadMark{user_id, std::move(notification_id), all, offset, unread, origin}));
@@ -526,7 +529,7 @@ class MemoryLog::Impl {
                 done.was_read = std::exchange(entry.read, true);
                 if (!done.was_read) {
                     user->unread.erase(at->second);
-                    done.offset = mark(*user, request.user, request.ticket, request.notification_id, false);
+                    done.offset = mark(*user, request.user, request.origin, request.notification_id, false);
                 }
             }
             done.unread_count = user->unread_count();
@@ -543,7 +546,7 @@ class MemoryLog::Impl {
             for (uint64_t offset : user->unread)
                 user->notifications.at(offset).read = true;
             user->unread.clear();
-            done.offset = mark(*user, request.user, request.ticket, {}, true);
+            done.offset = mark(*user, request.user, kNoOrigin, {}, true);
         }
         answer(std::move(done));
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ringcast/base/shared_bytes.h"
+#include "ringcast/base/strong_id.h"
 #include "ringcast/base/time.h"
 #include "ringcast/base/user_id.h"
 
@@ -26,6 +27,11 @@ struct Ticket {
 
     friend bool operator==(const Ticket&, const Ticket&) = default;
 };
+
+/// Who made a read mark: a number of the caller's choice, different for each of its connections also over
+/// restarts. The log keeps it with the mark, so that a connection can tell its own.
+using MarkOrigin = StrongId<struct MarkOriginTag, uint64_t>;
+constexpr MarkOrigin kNoOrigin{0};
 
 /// A strong hash of what a publisher sent. The caller decides what goes into it.
 struct ContentHash {
@@ -99,6 +105,7 @@ struct MarkRead {  // -> ReadMark to all cores, unless it was read already; then
     Ticket ticket;
     UserId user;
     std::string notification_id;
+    MarkOrigin origin = kNoOrigin;
 };
 struct ReadAll {  // -> ReadMark to all cores, unless none was unread; then ReadAllAnswer
     Ticket ticket;
@@ -144,7 +151,7 @@ struct ReadMark {
     bool all = false;
     uint64_t offset = 0;
     uint32_t unread_count = 0;
-    Ticket origin;  // of the request
+    MarkOrigin origin = kNoOrigin;
 };
 
 struct AppendAnswer {
@@ -172,6 +179,7 @@ struct Record {
     std::string notification_id;             // read_mark; empty when all
     bool all = false;                        // read_mark
     uint32_t unread_count = 0;               // read_mark: when it was made
+    MarkOrigin origin = kNoOrigin;           // read_mark
 };
 struct ReadAnswer {
     Ticket ticket;

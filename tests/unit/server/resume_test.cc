@@ -269,5 +269,50 @@ TEST(World, ReadMarksReachTheUsersOtherConnectionsThatAskedForThem) {
     EXPECT_EQ(marker.take(), acks);
 }
 
+TEST(World, AReplayLeavesOutTheReadMarksOfItsOwnConnection) {
+    for (uint64_t seed = 1; seed <= seeds(20); ++seed) {
+        SCOPED_TRACE(seed);
+        TestWorld world({.workers = 2, .seed = seed, .shuffle = true, .delay_store = true});
+        for (std::string_view id : {"before", "during", "after", "others"}) {
+            ASSERT_EQ(world
+                          .publish(R"({"type":"notification","userId":"u","data":{"id":")" + std::string(id) +
+                                   R"("}})")
+                          .status,
+                      200);
+        }
+        std::string batch;
+        for (int i = 0; i < 200; ++i)
+            batch += to_user(i) + "\n";
+        ASSERT_EQ(world.publish(batch, 1, "Content-Type: application/x-ndjson\r\n").status, 200);
+        auto mark = [](TestWorld::Client& client, std::string_view id) {
+            client.say(R"({"type":"mark_read","data":{"notificationId":")" + std::string(id) + R"("}})");
+        };
+        auto& client = world.connect(1);
+        auto& other = world.connect(static_cast<uint32_t>(seed % 2));
+        for (auto* each : {&client, &other})
+            each->say(subscribe(R"({"userId":"u","sync":true})"));
+        mark(client, "before");
+        client.socket().window = 500;
+        client.say(subscribe(R"({"userId":"u","since":"0"})"));
+        mark(client, "during");
+        mark(other, "others");
+        client.socket().window = test::FakeSocket::kUnlimited;
+        world.settle();
+        mark(client, "after");
+        auto marked = [](TestWorld::Client& who) {
+            Texts out;
+            for (const auto& text : who.take()) {
+                constexpr std::string_view kMark = R"("notificationId":")";
+                if (!text.starts_with(R"({"type":"notification_read")")) continue;
+                auto const at = text.find(kMark) + kMark.size();
+                out.push_back(text.substr(at, text.find('"', at) - at));
+            }
+            return out;
+        };
+        EXPECT_EQ(marked(client), Texts{"others"});
+        EXPECT_EQ(marked(other), (Texts{"before", "during", "after"}));
+    }
+}
+
 }  // namespace
 }  // namespace rc::server

@@ -104,8 +104,8 @@ class Harness {
     ReadAnswer since(std::string user, uint64_t after) {
         return ask<ReadAnswer>(read_request(std::move(user), Read::Mode::since, after));
     }
-    MarkReadAnswer mark(std::string user, std::string id) {
-        return ask<MarkReadAnswer>(MarkRead{{}, UserId{std::move(user)}, std::move(id)});
+    MarkReadAnswer mark(std::string user, std::string id, MarkOrigin origin = kNoOrigin) {
+        return ask<MarkReadAnswer>(MarkRead{{}, UserId{std::move(user)}, std::move(id), origin});
     }
     ReadAllAnswer read_all(std::string user) {
         return ask<ReadAllAnswer>(ReadAll{{}, UserId{std::move(user)}});

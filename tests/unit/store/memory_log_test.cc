@@ -421,7 +421,7 @@ TEST(MemoryLog, MarkingReadTellsEveryCoreOnce) {
     Harness h;
     h.notify("ada", "n1");
     h.notify("ada", "n2");
-    auto const first = h.mark("ada", "n1");
+    auto const first = h.mark("ada", "n1", MarkOrigin(42));
     EXPECT_TRUE(first.found);
     EXPECT_FALSE(first.was_read);
     EXPECT_EQ(first.offset, 3u);
@@ -432,7 +432,8 @@ TEST(MemoryLog, MarkingReadTellsEveryCoreOnce) {
     EXPECT_EQ(mark.notification_id, "n1");
     EXPECT_EQ(mark.offset, 3u);
     EXPECT_EQ(mark.unread_count, 1u);
-    EXPECT_EQ(mark.origin, first.ticket);
+    EXPECT_EQ(mark.origin, MarkOrigin(42));
+    EXPECT_EQ(h.since("ada", 2).records.at(0).origin, MarkOrigin(42)) << "the log says whose mark it is";
     auto const again = h.mark("ada", "n1");
     EXPECT_TRUE(again.found);
     EXPECT_TRUE(again.was_read);
