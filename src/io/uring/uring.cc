@@ -211,8 +211,7 @@ class Uring final : public Ring {
             uint32_t const n = take(batch.data(), wanted);
             if (n == 0) break;
             for (uint32_t i = 0; i < n; ++i)
-                dispatch(batch[i]);
-            done += n;
+                done += dispatch(batch[i]);
         }
         stats_.completions += done;
         return done;
@@ -376,7 +375,8 @@ class Uring final : public Ring {
         return n > 0 ? n : take_from_queue(out, wanted);
     }
 
-    void dispatch(const io_uring_cqe& cqe) {
+    // How many sinks were called: none for the ring's own housekeeping.
+    uint32_t dispatch(const io_uring_cqe& cqe) {
         auto const token = Token::unpack(cqe.user_data);
         bool const has_buffer = cqe.flags & IORING_CQE_F_BUFFER;
         auto const buffer = static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
@@ -385,7 +385,7 @@ class Uring final : public Ring {
             if ((cqe.user_data & 0xff00) == kWakeSent && cqe.res == -EOVERFLOW) {
                 ring_bell(static_cast<int>(cqe.user_data >> 32));
             }
-            return;
+            return 0;
         }
         Completion completion{
             .token = token, .result = cqe.res, .more = (cqe.flags & IORING_CQE_F_MORE) != 0, .bytes = {}};
@@ -402,6 +402,7 @@ class Uring final : public Ring {
         sinks_[token.table]->on_completion(completion);
         // The flag decides, not the result: a failed receive may have taken a buffer too.
         if (has_buffer) give_back(buffer);
+        return 1;
     }
 
     void ring_bell(int sleeper_descriptor) {
