@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -36,8 +37,11 @@
 /// As with the real ring, what an operation is started with is looked at by submit_and_wait(), and its
 /// completion comes from a later reap(), never from the call that started it. What a promise of io::Ring
 /// forbids stops the test by RC_ASSERT: a second receive or send on a socket while one is in the kernel,
-/// bytes of a send that change before its completion, any use of a closed socket, a close before the join, a
-/// token that names another operation.
+/// bytes of a send that change before its completion, any use of a closed socket (unless the test allows it),
+/// a close before the join, a token that names another operation or two of them.
+///
+/// It is held to what the kernel does by tests/contract, which runs on both: what is changed here has to pass
+/// there, and what the kernel is found to do otherwise is written down there first.
 namespace rc::test {
 
 class FakeClock final : public io::Clock {
@@ -75,7 +79,9 @@ class FakeSocket {
   public:
     // What the peer does.
     void deliver(std::string_view bytes) {
-        RC_ASSERT(!end_ && !bytes.empty());
+        RC_ASSERT(!bytes.empty());
+        if (broken_) return;  // nothing arrives any more
+        RC_ASSERT(!end_);
         incoming_.emplace_back(bytes);
     }
     /// In pieces of that size, each a receive of its own.
@@ -85,8 +91,16 @@ class FakeSocket {
     }
     /// FIN, after what was delivered.
     void deliver_end() { end_ = true; }
-    /// RST: receives fail with -ECONNRESET, whatever was delivered before, and sends with -EPIPE.
-    void reset() { error_ = ECONNRESET; }
+    /// Closes both directions: FIN, and an RST as the answer to whatever is sent from now on.
+    void hang_up() {
+        end_ = true;
+        if (error_ == 0) answers_with_reset_ = true;
+    }
+    /// RST, behind what was delivered. The error is told once, to whichever operation comes first; then
+    /// receives see the end, and sends fail with -EPIPE.
+    void reset() { break_off(end_ && !fin_sent ? EPIPE : ECONNRESET); }
+    /// The user timeout has passed while the peer took nothing.
+    void time_out() { break_off(ETIMEDOUT); }
 
     // What the socket's send buffer takes.
     static constexpr size_t kUnlimited = SIZE_MAX;
@@ -115,11 +129,17 @@ class FakeSocket {
 
   private:
     friend class FakeRing;
+    void break_off(int error) {
+        if (broken_) return;
+        error_ = error;
+        end_ = broken_ = true;
+    }
     std::deque<std::string> incoming_;
-    bool end_ = false, end_told_ = false;
-    int error_ = 0;
-    bool receiving_ = false, sending_ = false, closing_ = false;
-    bool used_ = false;  // an operation was started on it
+    bool end_ = false, broken_ = false, answers_with_reset_ = false;
+    int error_ = 0;  // of the connection, told once
+    bool receiving_ = false, sending_ = false, shutting_ = false, closing_ = false;
+    bool used_ = false;         // an operation was started on it
+    bool takes_place_ = false;  // in the ring's own table
 };
 
 class FakeRing final : public io::Ring {
@@ -150,7 +170,8 @@ class FakeRing final : public io::Ring {
     /// Completions of this kind wait in the kernel until let_go(). The ring is not busy with them.
     void hold(io::Kind kind) { held_[static_cast<size_t>(kind)] = true; }
     void let_go(io::Kind kind) { held_[static_cast<size_t>(kind)] = false; }
-    /// Cancelled operations that could complete do so, as if the request had come too late.
+    /// Cancelled operations that could complete do so, as if the request had come too late. A multishot
+    /// receive hands out what is there before it ends.
     void lose_cancels() { cancels_lose_ = true; }
     /// Completions come in an order by chance, instead of that in which the operations were started.
     /// @param chance  outlives the ring, or the next call; null: in order again
@@ -161,9 +182,19 @@ class FakeRing final : public io::Ring {
     }
     /// Runs while the core sleeps, that is, inside a submit_and_wait() that may wait.
     std::function<void()> while_waiting;
+    /// Places of the direct table; unbounded while zero. When it is full, accepts into it fail with -ENFILE,
+    /// and drop the client.
     void set_direct_slots(uint32_t slots) { stats_.direct_slots = slots; }
-    /// So many of the next receives that have something find no buffer: -ENOBUFS.
+    [[nodiscard]] uint32_t direct_slots_used() const { return places_used_; }
+    /// While true, accepts of ordinary descriptors fail with -EMFILE, and leave the client where it is.
+    void exhaust_descriptors(bool exhausted) { no_descriptors_ = exhausted; }
+    /// So many of the next receives that the kernel looks at find no buffer: those that are submitted, with
+    /// bytes or without, and those that have something to say. -ENOBUFS.
     void exhaust_buffers(uint32_t receives) { shortages_ = receives; }
+    /// Entries of the submission queue; one more hands them over.
+    void set_submissions(uint32_t entries) { submissions_ = entries; }
+    /// Operations on closed files complete with -EBADF, instead of stopping the test.
+    void allow_closed_files() { closed_files_allowed_ = true; }
 
     /// True if the next turn or two have something to do: an operation that is not submitted, or one that
     /// would complete.
@@ -185,50 +216,60 @@ class FakeRing final : public io::Ring {
     }
     void accept(io::Operation& op, io::Token token, int listener, io::PeerBuffer& peer,
                 bool direct) override {
-        (void)direct;
         auto& entry = start(op, token);
         entry.descriptor = listener;
         entry.peer = &peer;
+        entry.file.direct = direct;
+        if (listener < 0) entry.refusal = EBADF;
     }
     void recv(io::Operation& op, io::Token token, io::File file, io::ReceiveMode mode) override {
-        auto& target = usable(file);
-        RC_ASSERT(!target.receiving_);
-        target.receiving_ = target.used_ = true;
         auto& entry = start(op, token);
-        entry.file = file;
         entry.multishot = mode == io::ReceiveMode::multishot;
+        auto* target = use(entry, file);
+        if (!target) return;
+        RC_ASSERT(!target->receiving_);
+        target->receiving_ = target->used_ = true;
     }
     void send(io::Operation& op, io::Token token, io::File file, std::span<const iovec> parts) override {
         RC_ASSERT(!parts.empty() && parts.size() <= io::kSendPartsMax);
-        auto& target = usable(file);
-        RC_ASSERT(!target.sending_ && !target.fin_sent);
-        target.sending_ = target.used_ = true;
         ++stats_.sends;
         auto& entry = start(op, token);
-        entry.file = file;
         entry.parts.assign(parts.begin(), parts.end());
         entry.bytes = joined(entry.parts);
         RC_ASSERT(!entry.bytes.empty());
+        auto* target = use(entry, file);
+        if (!target) return;
+        RC_ASSERT(!target->sending_ && !target->shutting_ && !target->fin_sent);
+        target->sending_ = target->used_ = true;
     }
     void close(io::Operation& op, io::Token token, io::File file) override {
-        auto& target = usable(file);
-        RC_ASSERT(!target.receiving_ && !target.sending_);
-        target.closing_ = true;
-        start(op, token).file = file;
+        auto* target = use(start(op, token), file);
+        if (!target) return;
+        RC_ASSERT(!target->receiving_ && !target->sending_ && !target->shutting_);
+        target->closing_ = true;
     }
     void discard(io::File file) override {
-        auto& target = usable(file);
-        RC_ASSERT(!target.used_);
-        target.closing_ = target.closed = true;
+        auto& target = socket(file);
+        RC_ASSERT(!target.closing_ && !target.closed && !target.used_);
+        closed(target);
     }
-    bool shutdown_send(io::Operation&, io::Token, io::File file) override {
-        auto& target = usable(file);
-        RC_ASSERT(!target.sending_);
-        target.fin_sent = true;
-        return true;
+    bool shutdown_send(io::Operation& op, io::Token token, io::File file) override {
+        if (!file.direct) {
+            auto& target = socket(file);
+            RC_ASSERT(!target.closing_ && !target.closed && !target.sending_);
+            target.fin_sent = !target.broken_;
+            return true;
+        }
+        auto* target = use(start(op, token), file);
+        if (!target) return false;
+        RC_ASSERT(!target->sending_ && !target->shutting_);
+        target->shutting_ = target->used_ = true;
+        return false;
     }
     void poll(io::Operation& op, io::Token token, int descriptor) override {
-        start(op, token).descriptor = descriptor;
+        auto& entry = start(op, token);
+        entry.descriptor = descriptor;
+        if (descriptor < 0) entry.refusal = EBADF;
     }
     void cancel(io::Operation& op, io::Token token) override {
         if (op.cancelling()) return;
@@ -245,17 +286,14 @@ class FakeRing final : public io::Ring {
     }
 
     void wake(io::Ring& sleeper) override {
-        auto& other = static_cast<FakeRing&>(sleeper);
-        ++other.wakes_;
-        other.woken_ = true;
+        if (bells_.size() >= submissions_) submit();
+        bells_.push_back(static_cast<FakeRing*>(&sleeper));
     }
 
     void submit_and_wait(Duration wait_max) override {
         ++stats_.enters;
         last_wait_ = wait_max;
-        for (auto& entry : started_)
-            kernel_.push_back(std::move(entry));
-        started_.clear();
+        submit();
         if (wait_max > Duration::zero() && while_waiting) while_waiting();
     }
 
@@ -291,6 +329,7 @@ class FakeRing final : public io::Ring {
         std::vector<iovec> parts;
         std::string bytes;  // of a send, as they were when it was started
         bool multishot = false, cancelled = false;
+        int refusal = 0;  // an errno: it was refused when it was looked at
     };
     struct Waiting {
         int32_t index;
@@ -305,18 +344,44 @@ class FakeRing final : public io::Ring {
         return out;
     }
 
-    FakeSocket& usable(io::File file) {
-        auto& target = socket(file);
-        RC_ASSERT(!target.closing_ && !target.closed);
-        return target;
+    // The open socket that an operation is started on; null, and the operation refused, if there is none.
+    FakeSocket* use(Started& entry, io::File file) {
+        entry.file = file;
+        auto const place = static_cast<size_t>(file.index - kFirstIndex);
+        auto* target = place < sockets_.size() ? sockets_[place].get() : nullptr;
+        if (target && !target->closing_ && !target->closed) return target;
+        RC_ASSERT(closed_files_allowed_);
+        entry.refusal = EBADF;
+        return nullptr;
+    }
+    void closed(FakeSocket& target) {
+        target.closing_ = target.closed = true;
+        if (std::exchange(target.takes_place_, false)) --places_used_;
     }
 
     Started& start(io::Operation& op, io::Token token) {
         RC_ASSERT(token.kind != io::Kind::none && token.table < sinks_.size() && sinks_[token.table]);
         RC_ASSERT(io::Token::unpack(token.packed()) == token);
+        RC_ASSERT(tokens_.insert(token.packed()).second);  // or a cancel could hit another one
+        if (started_.size() >= submissions_) submit();
         op.start();
         started_.push_back({.op = &op, .token = token, .file = {}, .parts = {}, .bytes = {}});
         return started_.back();
+    }
+
+    void submit() {
+        for (auto& entry : started_) {
+            if (entry.token.kind == io::Kind::recv && entry.refusal == 0 && shortages_ > 0) {
+                --shortages_;
+                entry.refusal = ENOBUFS;
+            }
+            kernel_.push_back(std::move(entry));
+        }
+        started_.clear();
+        for (auto* sleeper : std::exchange(bells_, {})) {
+            ++sleeper->wakes_;
+            sleeper->woken_ = true;
+        }
     }
 
     uint32_t reap_by_chance(uint32_t completions_max) {
@@ -338,15 +403,17 @@ class FakeRing final : public io::Ring {
         return entry.cancelled || has_result(entry);
     }
     bool has_result(const Started& entry) {
+        if (entry.refusal != 0) return true;
         switch (entry.token.kind) {
-            case io::Kind::accept: return !backlogs_[entry.descriptor].empty();
+            case io::Kind::accept:
+                return (no_descriptors_ && !entry.file.direct) || !backlogs_[entry.descriptor].empty();
             case io::Kind::recv: {
                 auto& from = socket(entry.file);
-                return from.error_ != 0 || from.receive_error != 0 || !from.incoming_.empty() || from.end_;
+                return from.receive_error != 0 || !from.incoming_.empty() || from.end_;
             }
             case io::Kind::send: {
                 auto& to = socket(entry.file);
-                return to.error_ != 0 || to.send_error != 0 || to.window > 0;
+                return to.broken_ || to.send_error != 0 || to.window > 0;
             }
             case io::Kind::poll: return readable_[entry.descriptor];
             default: return true;
@@ -360,8 +427,12 @@ class FakeRing final : public io::Ring {
         settle(kernel_[place], completion, bytes);
         if (!completion.more) {
             auto const& entry = kernel_[place];
-            if (entry.token.kind == io::Kind::recv) socket(entry.file).receiving_ = false;
-            if (entry.token.kind == io::Kind::send) socket(entry.file).sending_ = false;
+            if (entry.refusal != EBADF) {
+                if (entry.token.kind == io::Kind::recv) socket(entry.file).receiving_ = false;
+                if (entry.token.kind == io::Kind::send) socket(entry.file).sending_ = false;
+                if (entry.token.kind == io::Kind::shutdown) socket(entry.file).shutting_ = false;
+            }
+            tokens_.erase(entry.token.packed());
             kernel_.erase(kernel_.begin() + static_cast<std::ptrdiff_t>(place));
         }
         sinks_[completion.token.table]->on_completion(completion);
@@ -369,47 +440,69 @@ class FakeRing final : public io::Ring {
     }
 
     void settle(Started& entry, io::Completion& completion, std::string& bytes) {
+        if (entry.token.kind == io::Kind::recv) ++stats_.receives;
+        if (entry.refusal == ENOBUFS) ++stats_.buffer_shortages;
         if (entry.cancelled && !(cancels_lose_ && has_result(entry))) {
             completion.result = -ECANCELED;
             return;
         }
+        if (entry.refusal != 0) {
+            completion.result = -entry.refusal;
+            return;
+        }
         switch (entry.token.kind) {
-            case io::Kind::accept: {
-                auto& backlog = backlogs_[entry.descriptor];
-                auto const waiting = backlog.front();
-                backlog.pop_front();
-                completion.result = waiting.error != 0 ? -waiting.error : waiting.index;
-                if (waiting.error != 0) break;
-                sockaddr_storage address{};
-                entry.peer->size = waiting.peer.to_sockaddr(address);
-                std::memcpy(entry.peer->storage.data(), &address,
-                            std::min<size_t>(entry.peer->size, entry.peer->storage.size()));
-                break;
-            }
+            case io::Kind::accept: completion.result = settle_accept(entry); break;
             case io::Kind::recv: settle_receive(entry, completion, bytes); break;
             case io::Kind::send: settle_send(entry, completion); break;
-            case io::Kind::close: socket(entry.file).closed = true; break;
+            case io::Kind::shutdown:
+                if (socket(entry.file).broken_) {
+                    completion.result = -ENOTCONN;
+                } else {
+                    socket(entry.file).fin_sent = true;
+                }
+                break;
+            case io::Kind::close: closed(socket(entry.file)); break;
             case io::Kind::poll: completion.result = 1; break;
             default: RC_ASSERT(false);
         }
     }
 
+    int32_t settle_accept(const Started& entry) {
+        if (no_descriptors_ && !entry.file.direct) return -EMFILE;
+        auto& backlog = backlogs_[entry.descriptor];
+        auto const waiting = backlog.front();
+        backlog.pop_front();
+        if (waiting.error != 0) return -waiting.error;
+        auto& accepted = socket({waiting.index});
+        if (entry.file.direct) {
+            if (stats_.direct_slots > 0 && places_used_ >= stats_.direct_slots) {
+                closed(accepted);
+                return -ENFILE;
+            }
+            accepted.takes_place_ = true;
+            ++places_used_;
+        }
+        sockaddr_storage address{};
+        entry.peer->size = waiting.peer.to_sockaddr(address);
+        std::memcpy(entry.peer->storage.data(), &address,
+                    std::min<size_t>(entry.peer->size, entry.peer->storage.size()));
+        return waiting.index;
+    }
+
     void settle_receive(const Started& entry, io::Completion& completion, std::string& bytes) {
         auto& from = socket(entry.file);
-        if (from.error_ != 0) {
-            completion.result = -from.error_;
-            return;
-        }
         if (from.receive_error != 0) {
             completion.result = -std::exchange(from.receive_error, 0);
             return;
         }
-        if (from.incoming_.empty()) return;  // FIN: 0
-        ++stats_.receives;
         if (shortages_ > 0) {
             --shortages_;
             ++stats_.buffer_shortages;
             completion.result = -ENOBUFS;
+            return;
+        }
+        if (from.incoming_.empty()) {  // the end: 0, or why it came
+            completion.result = -std::exchange(from.error_, 0);
             return;
         }
         auto& piece = from.incoming_.front();
@@ -420,16 +513,18 @@ class FakeRing final : public io::Ring {
         if (piece.empty()) from.incoming_.pop_front();
         completion.bytes = bytes;
         completion.result = static_cast<int32_t>(bytes.size());
-        completion.more = entry.multishot && !entry.cancelled && !std::exchange(from.end_multishot, false);
+        completion.more = entry.multishot && !std::exchange(from.end_multishot, false) &&
+                          !(entry.cancelled && chance_ && chance_->next() % 2 != 0);
     }
 
     void settle_send(const Started& entry, io::Completion& completion) {
         auto& to = socket(entry.file);
-        if (to.error_ != 0) {
-            completion.result = -EPIPE;
+        RC_ASSERT(joined(entry.parts) == entry.bytes);  // lent to the kernel, and changed
+        if (to.broken_) {
+            int const error = std::exchange(to.error_, 0);
+            completion.result = error != 0 ? -error : -EPIPE;
             return;
         }
-        RC_ASSERT(joined(entry.parts) == entry.bytes);  // lent to the kernel, and changed
         if (to.send_error != 0) {
             completion.result = -std::exchange(to.send_error, 0);
             return;
@@ -439,6 +534,7 @@ class FakeRing final : public io::Ring {
         if (to.window != FakeSocket::kUnlimited) to.window -= taken;
         ++to.sends;
         completion.result = static_cast<int32_t>(taken);
+        if (to.answers_with_reset_) to.reset();
     }
 
     size_t buffer_bytes_;
@@ -448,9 +544,11 @@ class FakeRing final : public io::Ring {
     std::map<int, bool> readable_;
     std::vector<Started> started_, kernel_;  // not yet submitted; in the kernel's hands, oldest first
     std::array<bool, static_cast<size_t>(io::Kind::count_)> held_{};
-    bool cancels_lose_ = false, woken_ = false;
+    std::vector<FakeRing*> bells_;  // to ring with the next submission
+    std::unordered_set<uint64_t> tokens_;
+    bool cancels_lose_ = false, woken_ = false, no_descriptors_ = false, closed_files_allowed_ = false;
     FakeEntropy* chance_ = nullptr;
-    uint32_t shortages_ = 0, wakes_ = 0;
+    uint32_t shortages_ = 0, wakes_ = 0, places_used_ = 0, submissions_ = UINT32_MAX;
     Duration last_wait_{};
     Stats stats_;
 };
