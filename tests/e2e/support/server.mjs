@@ -47,7 +47,9 @@ export class Server {
     const addresses = defaultPorts ? [] : ['--listen', '127.0.0.1:0', '--api-listen', '127.0.0.1:0'];
     this.#process = spawn(path.join(buildRoot, 'src/main/ringcastd'), ['--workers', String(workers), ...addresses],
       { cwd: this.#directory, env, stdio: ['ignore', 'ignore', 'pipe'] });
-    process.once('exit', () => this.#process.kill('SIGKILL')); // a test that crashes leaves none behind
+    const kill = () => this.#process.kill('SIGKILL');
+    process.once('exit', kill); // a test that crashes leaves none behind
+    this.#process.once('close', () => process.off('exit', kill));
     this.#ended = once(this.#process, 'close').then(([code, signal]) => code ?? signal);
     this.#ended.catch(() => {}); // a program that cannot be run is reported by the wait below
     this.#process.stderr.setEncoding('utf8').on('data', (text) => { this.#stderr += text; });

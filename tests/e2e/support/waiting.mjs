@@ -3,13 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export const kPatience = 15_000; // ms; sanitizer builds on busy machines are slow
 
+function tooLate(awaited) {
+  return new Error(`waited ${kPatience} ms for ${typeof awaited === 'function' ? awaited() : awaited}`);
+}
+
 /** What `promise` gives, or an error that says what was awaited. */
 export async function within(promise, awaited) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => {
-      const what = typeof awaited === 'function' ? awaited() : awaited;
-      reject(new Error(`waited ${kPatience} ms for ${what}`));
+      reject(tooLate(awaited));
     }, kPatience);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
@@ -21,7 +24,7 @@ export async function until(ask, awaited) {
   for (;;) {
     const answer = await ask();
     if (answer) return answer;
-    if (Date.now() > end) throw new Error(`waited ${kPatience} ms for ${awaited}`);
+    if (Date.now() > end) throw tooLate(awaited);
     await sleep(10);
   }
 }

@@ -1,0 +1,129 @@
+// HAProxy and nginx with the configurations of docs/terminators/, between wss:// clients and the real server.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import { test } from 'node:test';
+
+import { Client } from './support/client.mjs';
+import { WebSocket } from './support/packages.mjs';
+import { Server } from './support/server.mjs';
+import { Terminator, terminators } from './support/terminator.mjs';
+import { Inbox, within } from './support/waiting.mjs';
+
+const kTimeout = { timeout: 60_000 };
+const kShort = '1s'; // in place of the 75 s; the heartbeats that outlast it are in the same proportion, a third
+const kHeartbeat = '333ms';
+
+/** A server, the terminator in front of it, and connect() through it; all gone behind the test. */
+async function front(t, kind, { settings, timeout } = {}) {
+  const server = await Server.start({ settings });
+  t.after(() => server.stop());
+  const address = (url) => new URL(url).host;
+  const terminator = await Terminator.start(kind, { clients: address(server.url), api: address(server.apiUrl), timeout });
+  t.after(() => terminator.stop());
+  const connect = (query = '') => Client.connect(terminator.url + query, { ca: terminator.ca });
+  return { server, terminator, connect };
+}
+
+for (const kind of terminators) {
+  test(`${kind}: a wss client subscribes, and gets what is published`, kTimeout, async (t) => {
+    const { server, connect } = await front(t, kind);
+    const client = await connect();
+    await client.ask('subscribe', { userId: 'behind', topics: ['t'] });
+    const data = { text: 'ä😀"\\n'.repeat(3_000) };
+    await server.publish({ type: 'custom_event', topic: 't', data });
+    assert.deepEqual(await client.messages.next(), { type: 'custom_event', data });
+    await server.publish({ type: 'custom_event', userId: 'behind', data: 1 });
+    assert.deepEqual(await client.messages.next(), { type: 'custom_event', data: 1 });
+    assert.equal((await client.close(4000)).code, 4000);
+    await server.userHas('behind', 0, 0);
+  });
+
+  test(`${kind}: heartbeats keep a silent client`, kTimeout, async (t) => {
+    const { connect } = await front(t, kind, { settings: { RINGCAST_PING_INTERVAL: kHeartbeat }, timeout: kShort });
+    const client = await connect();
+    const heartbeats = new Inbox();
+    client.socket.on('message', (text) => heartbeats.push(JSON.parse(text)));
+    assert.deepEqual(await heartbeats.take(10), Array(10).fill({ type: 'ping' }));
+    assert.deepEqual(await client.ask('subscribe', { topics: ['t'] }), {}, 'after three times the timeout');
+    await client.close();
+  });
+
+  test(`${kind}: without heartbeats a silent client is dropped`, kTimeout, async (t) => {
+    const { connect } = await front(t, kind, { settings: { RINGCAST_PING_INTERVAL: '1h' }, timeout: kShort });
+    assert.deepEqual(await (await connect()).end(), { code: 1006, reason: '' });
+  });
+
+  test(`${kind}: a drain reaches the clients, and new ones are refused meanwhile`, kTimeout, async (t) => {
+    const { server, terminator, connect } = await front(t, kind, { settings: { RINGCAST_DRAIN_TIME: '1h' } });
+    const clients = [await connect(), await connect()];
+    server.signal('SIGTERM');
+    const first = await within(Promise.race(clients.map((client) => client.closed.then(() => client))), 'a close');
+    assert.equal((await first.messages.next()).data.code, 'shutting_down');
+    assert.deepEqual(await first.end(), { code: 1012, reason: 'shutting_down' });
+
+    const refused = new WebSocket(terminator.url, { ca: terminator.ca });
+    const [, response] = await within(once(refused, 'unexpected-response'), 'a refusal');
+    assert.equal(response.statusCode, 503);
+    response.destroy();
+
+    const last = clients.find((client) => client !== first);
+    await last.ask('subscribe', { topics: ['t'] });
+    await server.publish({ type: 'custom_event', topic: 't', data: 'still' });
+    assert.deepEqual(await last.messages.next(), { type: 'custom_event', data: 'still' });
+    await last.close();
+  });
+
+  test(`${kind}: nothing but /ws is to be had`, kTimeout, async (t) => {
+    const { terminator } = await front(t, kind);
+    for (const route of ['/', '/ws/', '/api/stats', '/metrics', '/healthz', '/%77s/../api/stats']) {
+      assert.equal((await terminator.request('GET', route)).status, 404, route);
+    }
+    assert.equal((await terminator.request('POST', '/api/publish')).status, 404);
+    const noUpgrade = await terminator.request('GET', '/ws');
+    assert.equal(noUpgrade.status, 426);
+    assert.equal(noUpgrade.headers['sec-websocket-version'], '13');
+  });
+
+  test(`${kind}: clients do not speak as the proxy, and tokens stay out of its log`, kTimeout, async (t) => {
+    const requests = new Inbox(); // those for /ws, to a server that shows what it was sent
+    const mirror = http.createServer((request, response) => {
+      if (request.url !== '/readyz') requests.push(request);
+      response.writeHead(request.url === '/readyz' ? 200 : 426).end();
+    }).listen(0, '127.0.0.1');
+    await once(mirror, 'listening');
+    t.after(() => { mirror.closeAllConnections?.(); mirror.close(); });
+    const address = `127.0.0.1:${mirror.address().port}`;
+    const terminator = await Terminator.start(kind, { clients: address, api: address });
+    t.after(() => terminator.stop());
+    while (requests.rest.length > 0) await requests.next(); // of the start
+
+    await terminator.request('GET', '/ws?token=secret', {
+      'X-Forwarded-For': '192.0.2.1', 'X-Forwarded-Proto': 'gopher', 'X-User-Id': 'admin', Forwarded: 'for=192.0.2.1',
+      Authorization: 'Bearer of-the-client', Cookie: 'a=b', Origin: 'https://www.example.com',
+      'Sec-WebSocket-Protocol': 'ringcast',
+    });
+    const { url, headers } = await requests.next();
+    assert.equal(url, '/ws?token=secret');
+    const has = Object.fromEntries(['x-forwarded-for', 'x-forwarded-proto', 'x-user-id', 'forwarded', 'authorization',
+      'cookie', 'origin', 'sec-websocket-protocol', 'host'].map((name) => [name, headers[name]]));
+    assert.deepEqual(has, {
+      'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'https', 'x-user-id': undefined, forwarded: undefined,
+      authorization: 'Bearer of-the-client', cookie: 'a=b', origin: 'https://www.example.com',
+      'sec-websocket-protocol': 'ringcast', host: new URL(terminator.origin).host,
+    });
+    await terminator.stop();
+    assert.match(terminator.log, /\/ws/);
+    assert.doesNotMatch(terminator.log, /secret/);
+  });
+}
+
+test('nginx: a balancer in front learns whether the server takes clients', kTimeout, async (t) => {
+  const { server, terminator, connect } = await front(t, 'nginx', { settings: { RINGCAST_DRAIN_TIME: '1h' } });
+  assert.equal((await terminator.request('GET', '/readyz')).status, 200);
+  const clients = [await connect(), await connect()];
+  server.signal('SIGTERM');
+  await within(Promise.race(clients.map((client) => client.closed)), 'a close');
+  assert.equal((await terminator.request('GET', '/readyz')).status, 503);
+  for (const client of clients) client.socket.terminate();
+});
