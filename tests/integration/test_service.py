@@ -1,15 +1,17 @@
 """ringcastd under a service manager: what it tells by sd_notify(3), and when."""
 import os
+import pathlib
 import re
 import signal
 import sys
 
 import pytest
 
-from ringcast import Server, ServiceManager
+from ringcast import Server, ServiceManager, build_has_sanitizer
 from ringcast.server import Process, program
 
 SECOND = 1_000_000  # of EXTEND_TIMEOUT_USEC
+UNIT = pathlib.Path(__file__).resolve().parents[2] / "systemd/ringcast.service"
 
 
 @pytest.fixture
@@ -95,3 +97,44 @@ def test_a_manager_out_of_reach_costs_a_line_and_nothing_else(start_server, sock
     assert server.api.get("/readyz", key=None).status == 200
     server.wait_for_stderr(r"warning the service manager cannot be told: \w+")
     server.stop()
+
+
+# --- the unit's system call filter
+
+def behind_the_units_filter(refused=""):
+    sandbox = pathlib.Path(__file__).parent / "ringcast/sandbox.py"
+    return ["/usr/bin/python3", sandbox, UNIT, refused]
+
+
+without_sanitizer = pytest.mark.skipif(build_has_sanitizer(), reason="the filter is not made for sanitizers")
+
+
+@without_sanitizer
+@pytest.mark.parametrize("refused, pinned", [("", True), ("sched_setaffinity", False)])
+def test_serves_behind_the_units_system_call_filter(start_server, manager, refused, pinned):
+    server = start_server(workers=2, env=manager.env, under=behind_the_units_filter(refused),
+                          settings={"drain_time": "200ms"})
+    assert "READY" in manager.next()
+    assert ("runs unpinned" in server.stderr) is not pinned, server.stderr
+    clients = [server.connect() for _ in range(8)]
+    for n, client in enumerate(clients):
+        client.subscribe(n, ["t"])
+    server.api.to_user(3, "for one")
+    clients[3].expect_json({"type": "custom", "data": "for one"})
+    server.api.to_topic("t", "for all")
+    for client in clients:
+        client.expect_json({"type": "custom", "data": "for all"})
+    server.signal(signal.SIGTERM)
+    for client in clients:
+        client.expect_error("shutting_down", timeout=30)
+        client.expect_close(1012, "shutting_down")
+    assert server.wait_for_exit() == 0
+    server.check_stderr()
+
+
+@without_sanitizer
+def test_a_filter_without_io_uring_ends_the_start_with_status_78():
+    server = Server(under=behind_the_units_filter("io_uring_setup"), ready=False)
+    assert server.wait_for_exit() == 78
+    assert "allow io_uring_setup" in server.stderr.splitlines()[-1]
+    server.cleanup()

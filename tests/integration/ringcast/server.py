@@ -169,16 +169,17 @@ class Server(Process):
 
     settings: as in the TOML file, e.g. {"ping_interval": "200ms", "limits": {"subscriptions": 5}}.
     data_dir: to keep one over a restart; else it is temporary and goes with cleanup().
+    under: a command to which the server's own is appended.
     ready False: does not wait for the ready line, for starts that must fail.
     """
 
-    def __init__(self, *, workers=1, settings=None, args=(), env=None, data_dir=None, ready=True):
+    def __init__(self, *, workers=1, settings=None, args=(), env=None, data_dir=None, under=(), ready=True):
         self._temporary = tempfile.mkdtemp(prefix="ringcast-test-")
         self.data_dir = pathlib.Path(data_dir or os.path.join(self._temporary, "data"))
         self.config_file = pathlib.Path(self._temporary) / "ringcast.toml"
         everything = {"ping_interval": "1h", "drain_time": "100ms", **(settings or {})}
         self.config_file.write_text(to_toml(everything), encoding="utf-8")
-        command = [program("ringcastd"), "--config", self.config_file, "--data-dir", self.data_dir,
+        command = [*under, program("ringcastd"), "--config", self.config_file, "--data-dir", self.data_dir,
                    "--workers", workers]
         if "listen" not in everything and "--listen" not in args:
             command += ["--listen", "127.0.0.1:0"]
