@@ -272,13 +272,14 @@ Decoder::~Decoder() {
     RC_ASSERT(!feeding_);
 }
 
-void Decoder::feed(FramePool& pool, const CodecLimits& limits, std::string_view input, CodecSink& sink) {
+size_t Decoder::feed(FramePool& pool, const CodecLimits& limits, std::string_view input, CodecSink& sink) {
     RC_ASSERT(!feeding_);
     feeding_ = true;
     while (!stopped_ && !input.empty())
         step(pool, limits, input, sink);
     feeding_ = false;
     if (stopped_) partial_.reset();
+    return input.size();
 }
 
 void Decoder::stop() {

@@ -44,7 +44,8 @@ void Connection::on_deadline() {
         case State::handshake:
         case State::refusing:
         case State::closing:
-        case State::failing: stream_.begin_close(); return;
+        case State::failing:
+        case State::ended: stream_.begin_close(); return;
         case State::closed: return;
     }
 }
@@ -53,7 +54,9 @@ void Connection::on_deadline() {
 
 void Connection::on_bytes(std::string_view bytes) {
     if (state_ == State::handshake) bytes = take_handshake(bytes);
-    if (!bytes.empty() && (state_ == State::open || state_ == State::closing)) take_frames(bytes);
+    if (bytes.empty()) return;
+    if (state_ == State::open || state_ == State::closing) return take_frames(bytes);
+    if (state_ == State::ended) wait_for_fin();  // it said that it would send nothing more
 }
 
 // Returns what follows the head.
@@ -102,7 +105,11 @@ void Connection::refuse(std::string response) {
 void Connection::take_frames(std::string_view bytes) {
     message_done_ = false;
     bool const was_mid_message = decoder_.mid_message();
-    decoder_.feed(endpoint_.pool, endpoint_.options.codec, bytes, *this);
+    auto const dropped = decoder_.feed(endpoint_.pool, endpoint_.options.codec, bytes, *this);
+    if (state_ == State::ended) {
+        if (dropped > 0) return wait_for_fin();
+        if (stream_.unsent_frames() == 0) stream_.begin_close();
+    }
     if (state_ != State::open) return;
     if (!decoder_.mid_message()) {
         deadline_.disarm();
@@ -136,26 +143,20 @@ void Connection::on_pong(std::string_view) {
 
 void Connection::on_close(const CloseBody& body) {
     if (state_ == State::closing) {
-        // The answer to ours: the server closes TCP first.
-        state_ = State::failing;
-        stream_.finish();
+        state_ = State::ended;  // the answer to ours: the server closes TCP first
         return;
     }
     if (state_ != State::open) return;
     // Answered with the same code; an empty one with an empty one.
     std::string payload;
     if (body.code != kNoStatusReceived) payload = close_payload(body.code, {});
-    send_close(encode_frame(Opcode::close, payload), State::failing);
+    send_close(encode_frame(Opcode::close, payload), State::ended);
 }
 
 void Connection::on_failure(CloseCode code, std::string_view why) {
     endpoint_.metrics.protocol_failures.add();
     log::debug("closing {}: {} ({})", peer_.format(), why, static_cast<int>(code));
-    if (state_ == State::closing) {
-        state_ = State::failing;
-        stream_.finish();
-        return;
-    }
+    if (state_ == State::closing) return wait_for_fin();
     if (state_ == State::open) send_close(encode_close(code, why), State::failing);
 }
 
@@ -175,10 +176,17 @@ void Connection::send_close(std::string frame, State next) {
     endpoint_.metrics.closes_sent.add();
     stream_.queue(FrameRef(SharedBytes::copy_of(frame)));
     state_ = next;
-    // After a failure, or when the peer's close frame is here already, nothing more is awaited but its FIN.
+    // After a failure nothing more is awaited but the peer's FIN.
     if (next == State::failing) stream_.finish();
     arm(limits::kCloseDeadline);
     handler_.on_closing();
+}
+
+// Half-closes and goes on receiving: a socket that is closed with unread bytes sends a reset, which may
+// destroy our close frame before the peer has read it.
+void Connection::wait_for_fin() {
+    state_ = State::failing;
+    stream_.finish();
 }
 
 void Connection::on_end() {
@@ -200,8 +208,8 @@ void Connection::on_end() {
 
 void Connection::on_drained() {
     pongs_waiting_ = 0;
-    // Both directions have ended: no reason to wait for the deadline.
-    if (stream_.end_seen() && state_ != State::open) return stream_.begin_close();
+    // Both directions have ended: no reason to wait for the deadline, nor for a FIN of its own.
+    if (state_ == State::ended || (stream_.end_seen() && state_ != State::open)) return stream_.begin_close();
     if (state_ == State::open) handler_.on_drained();
 }
 

@@ -104,9 +104,9 @@ class Decoder {
     Decoder(Decoder&&) noexcept = default;
     Decoder& operator=(Decoder&&) noexcept = default;
 
-    /// Takes all of the input; bytes behind a close frame, a failure or a stop() are dropped.
+    /// Takes all of the input. @return bytes of it that were dropped: behind a close frame, a failure, stop()
     /// Core: the pool's. Cost: O(input); a whole frame of up to 4 KiB within the input allocates nothing.
-    void feed(FramePool& pool, const CodecLimits& limits, std::string_view input, CodecSink& sink);
+    size_t feed(FramePool& pool, const CodecLimits& limits, std::string_view input, CodecSink& sink);
 
     /// Ends decoding, also from within a callback: nothing more is reported, and what is held goes back.
     void stop();

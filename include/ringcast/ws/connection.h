@@ -104,7 +104,8 @@ class Connection final : private net::StreamHandler, private CodecSink {
         refusing,  // an HTTP answer is on its way out; input is dropped
         open,
         closing,  // our close frame is queued; the peer's is awaited
-        failing,  // our close frame and FIN are queued, or both close frames have passed; input is dropped
+        failing,  // our close frame and FIN are queued; input is dropped until the peer's FIN
+        ended,    // the peer's close frame was its last byte; closed as soon as ours is sent
         closed,
     };
 
@@ -123,6 +124,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void refuse(std::string response);
     void take_frames(std::string_view bytes);
     void send_close(std::string frame, State next);
+    void wait_for_fin();
     void on_deadline();
     void arm(Duration after);
 
