@@ -85,10 +85,11 @@ class Operation {
     State state_ = State::idle;
 };
 
-/// What the kernel said. `more` false means that it was the operation's last completion.
+/// What the kernel said. `more` false means that it was the operation's last completion; it is true for
+/// multishot receives that have given bytes, and for nothing else.
 struct Completion {
     Token token;
-    int32_t result = 0;  // bytes, a descriptor, or -errno
+    int32_t result = 0;  // bytes, a descriptor, or -errno: then nothing was sent, received or accepted
     bool more = false;
     std::string_view bytes;  // of a receive; lent until on_completion returns
 };
@@ -108,12 +109,16 @@ struct PeerBuffer {
 
 enum class ReceiveMode : uint8_t {
     once,       // one completion; the owner asks again when it wants more (back-pressure)
-    multishot,  // completions until one without `more`
+    multishot,  // completions until one without `more`, which may come at any time, also with bytes
 };
 
 /// One core's door to the kernel. All calls from the core's own thread, wake() included: it rings the
 /// other ring's bell. Starting an operation never calls back and never fails: what the kernel refuses
-/// comes as a completion. A full submission queue is handed over to make room.
+/// comes as a completion. A full submission queue is handed over to make room, and a full completion queue
+/// loses nothing. Operations end in any order; only the bytes of one file keep theirs. No two in flight have
+/// the same token. One receive and one send at most are in flight on a file, no send once it is half-closed,
+/// and none of any kind when it is closed: another connection may have the place by then. Held to all this by
+/// tests/contract, the simulated ring as well as the kernel.
 class Ring {
   public:
     virtual ~Ring() = default;
@@ -122,9 +127,14 @@ class Ring {
     virtual void bind(uint8_t table, CompletionSink& sink) = 0;
 
     /// Accepts one connection; result is its File index. Its address is in `peer` by then.
+    /// -EMFILE (ordinary descriptors) leaves the client in the listener's queue, and comes also while there
+    /// is none; -ENFILE (a full table, `direct`) drops the client.
     virtual void accept(Operation& op, Token token, int listener, PeerBuffer& peer, bool direct) = 0;
     /// Bytes come in a provided buffer, so that an idle connection holds none.
-    /// May complete with -ENOBUFS while no buffer is free: ask again on a later turn.
+    /// May complete with -ENOBUFS while no buffer is free, also before any byte or at the end: ask again on a
+    /// later turn. 0 is the peer's end, told behind its bytes, and again when asked again. The error of a
+    /// connection that breaks comes behind the bytes too, once, to a receive or a send, whichever is first;
+    /// then receives see 0 and sends -EPIPE.
     virtual void recv(Operation& op, Token token, File file, ReceiveMode mode) = 0;
     /// One gathered send: the bytes must live until the completion; the vector itself only for the call.
     /// At most kSendPartsMax parts. May be short.
@@ -134,16 +144,21 @@ class Ring {
     virtual void discard(File file) = 0;
     /// Half-close: the peer sees our FIN after what was sent. An operation like any other, for a shutdown
     /// that outlives its descriptor would hit the next connection. True: done at once, no completion comes.
+    /// -ENOTCONN when the connection has broken already.
     [[nodiscard]] virtual bool shutdown_send(Operation& op, Token token, File file) = 0;
-    /// Completes once when the descriptor is readable.
+    /// Completes once when the descriptor is readable, with a result above zero.
     virtual void poll(Operation& op, Token token, int descriptor) = 0;
-    /// Asks for the end of an operation; its last completion still comes, in whatever order.
+    /// Asks for the end of an operation; its last completion still comes, in whatever order: -ECANCELED, or
+    /// what it would have been, when the request came too late. Bytes may come before it, and none are lost:
+    /// what was not handed out stays in the socket, or was never sent.
     virtual void cancel(Operation& op, Token token) = 0;
 
-    /// Wakes a ring that waits in submit_and_wait(). At most one wake need be outstanding.
+    /// Wakes a ring that waits in submit_and_wait(), or is about to: the bell leaves with this ring's next
+    /// submission, and lasts until the sleeper's next reap(). At most one wake need be outstanding.
     virtual void wake(Ring& sleeper) = 0;
 
-    /// Hands over what was started, and waits until there is a completion, a wake, or the time is over.
+    /// Hands over what was started, and waits until there is a completion, a wake, or the time is over; a
+    /// signal may end the wait early. With completions left over from the last reap() it does not wait.
     /// `wait_max` zero only polls.
     virtual void submit_and_wait(Duration wait_max) = 0;
     /// Calls the sinks for at most `completions_max` completions. Returns how many there were.

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bitset>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -196,11 +197,7 @@ class Uring final : public Ring {
             result = io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr);
         }
         submitted();
-        if (result < 0 && result != -ETIME && result != -EINTR && result != -EAGAIN && result != -EBUSY) {
-            // Lost completions (-EBADR) and misuse cannot be mended while running.
-            log::error("io_uring_enter failed: {}", std::strerror(-result));
-            RC_ASSERT(result != -EBADR && result != -EEXIST && result != -EINVAL);
-        }
+        entered(result);
     }
 
     uint32_t reap(uint32_t completions_max) override {
@@ -327,6 +324,7 @@ class Uring final : public Ring {
             ++stats_.enters;
             int const r = io_uring_submit(&ring_);
             submitted();
+            entered(r);
             // A full completion queue can refuse submissions: set completions aside for reap().
             if (r == -EBUSY || r == -EAGAIN) {
                 io_uring_cqe aside;
@@ -348,6 +346,54 @@ class Uring final : public Ring {
     static void finish(io_uring_sqe* sqe, Token token, File file) {
         if (file.direct) sqe->flags |= IOSQE_FIXED_FILE;
         sqe->user_data = token.packed();
+    }
+
+    // What io_uring_enter answered.
+    void entered(int result) {
+        if (result >= 0) return;
+        switch (-result) {
+            // The time is over, a signal came, a queue is full, memory is short: the next turn asks again.
+            case ETIME:
+            case EINTR:
+            case EAGAIN:
+            case EBUSY:
+            case ENOMEM: return;
+            // Completions were lost (EBADR), another thread's ring (EEXIST), or no ring any more: it cannot
+            // be mended while running.
+            case EBADR:
+            case EEXIST:
+            case EINVAL:
+            case EBADF:
+            case EBADFD:
+            case EFAULT:
+            case ENXIO:
+            case EOPNOTSUPP: {
+                auto const line = fmt::format("io_uring_enter: {}", std::strerror(-result));
+                assertion_failed(line.c_str(), __FILE__, __LINE__);
+            }
+            default: say_once("io_uring_enter", -result);
+        }
+    }
+
+    void bell_failed(int error, int sleeper_descriptor) {
+        switch (error) {
+            // The sleeper's queue was full, or memory was short. It must not sleep through this bell.
+            case EOVERFLOW:
+            case EAGAIN:
+            case EINTR:
+            case ENOMEM: return ring_bell(sleeper_descriptor);
+            // It has ended.
+            case EBADF:
+            case EBADFD:
+            case EOWNERDEAD: return;
+            default: say_once("a wake", error);
+        }
+    }
+
+    void say_once(const char* what, int error) {
+        auto const place = std::min<std::size_t>(static_cast<std::size_t>(error), said_.size() - 1);
+        if (!said_[place]) log::error("{} failed (said once): {} ({})", what, std::strerror(error), error);
+        said_.set(place);
     }
 
     void submitted() {
@@ -381,9 +427,8 @@ class Uring final : public Ring {
         bool const has_buffer = cqe.flags & IORING_CQE_F_BUFFER;
         auto const buffer = static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
         if (token.kind == Kind::none) {
-            // -EOVERFLOW: the sleeper's queue was full. It must not sleep through this bell.
-            if ((cqe.user_data & 0xff00) == kWakeSent && cqe.res == -EOVERFLOW) {
-                ring_bell(static_cast<int>(cqe.user_data >> 32));
+            if ((cqe.user_data & 0xff00) == kWakeSent && cqe.res < 0) {
+                bell_failed(-cqe.res, static_cast<int>(cqe.user_data >> 32));
             }
             return 0;
         }
@@ -418,6 +463,7 @@ class Uring final : public Ring {
     char* buffers_ = nullptr;
     io_uring_buf_ring* buffer_ring_ = nullptr;
     std::deque<io_uring_cqe> stash_;
+    std::bitset<512> said_;  // errnos that nobody expected, and that the log has
     Chunks<iovec> gather_;
     Chunks<msghdr> headers_;
     uint32_t direct_files_ = 0;
