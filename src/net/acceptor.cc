@@ -10,7 +10,7 @@
 
 namespace rc::net {
 namespace {
-constexpr Duration kRetryAfter = milliseconds(100);  // out of descriptors: one may be free again by then
+constexpr Duration kRearmAfter = milliseconds(100);  // out of descriptors: one may be free again by then
 }
 
 PeerAddress PeerAddress::from(const io::PeerBuffer& peer) {
@@ -100,10 +100,8 @@ void Acceptor::on_completion(const io::Completion& completion) {
         handler_.on_accept({completion.result, direct_}, peer);
     } else if (completion.result != -ECANCELED) {
         metrics.failed.add();
-        bool const exhausted = completion.result == -EMFILE || completion.result == -ENFILE ||
-                               completion.result == -ENOMEM || completion.result == -ENOBUFS;
-        if (exhausted) {
-            if (running_ && !retry_.armed()) reactor_.timers().arm(retry_, reactor_.now() + kRetryAfter);
+        if (refusals.judge(io::Kind::accept, completion.result) != Remedy::retry) {
+            if (running_ && !retry_.armed()) reactor_.timers().arm(retry_, reactor_.now() + kRearmAfter);
             return;
         }
     }

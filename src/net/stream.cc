@@ -171,10 +171,12 @@ void Stream::on_completion(const io::Completion& completion) {
             break;
         case io::Kind::shutdown:
             shutdown_.finish();
-            close_when_quiet();
+            on_shut_down(completion.result);
             break;
         case io::Kind::close: {
             close_.finish();
+            // Whatever it says: the descriptor is gone.
+            if (completion.result < 0) table_.refusals.judge(io::Kind::close, completion.result);
             frames_.clear();
             unsent_bytes_ = 0;
             state_ = State::idle;
@@ -195,19 +197,20 @@ void Stream::on_received(const io::Completion& completion) {
         end_seen_ = true;
         if (receive_.in_flight()) table_.reactor_.ring().cancel(receive_, token(io::Kind::recv));
         handler_.on_end();
-    } else if (completion.result == -ENOBUFS) {
-        // Every buffer is lent for one callback only, so there are some again on the next turn.
-        if (!receive_.in_flight()) table_.park(*this);
-    } else if (completion.result != -ECANCELED && completion.result != -EINTR &&
-               completion.result != -EAGAIN) {
-        begin_close();
+    } else {
+        switch (table_.refusals.judge(io::Kind::recv, completion.result)) {
+            case Remedy::retry: break;
+            // Every buffer is lent for one callback only, so there are some again on the next turn.
+            case Remedy::rearm: table_.park(*this); break;
+            default: begin_close();
+        }
     }
     start_receive();
 }
 
 void Stream::on_sent(int32_t result) {
     if (state_ == State::closing) return close_when_quiet();
-    if (result < 0 && result != -EAGAIN && result != -EINTR) return begin_close();
+    if (result < 0 && table_.refusals.judge(io::Kind::send, result) != Remedy::retry) return begin_close();
     auto taken = static_cast<uint64_t>(result > 0 ? result : 0);
     table_.metrics.bytes_out.add(taken);
     unsent_bytes_ -= taken;
@@ -224,6 +227,14 @@ void Stream::on_sent(int32_t result) {
         table_.mark_dirty(*this);
     }
     if (frames_.empty()) handler_.on_drained();
+}
+
+void Stream::on_shut_down(int32_t result) {
+    if (state_ == State::closing) return close_when_quiet();
+    if (result == 0) return;
+    if (table_.refusals.judge(io::Kind::shutdown, result) != Remedy::retry) return begin_close();
+    fin_sent_ = false;
+    table_.mark_dirty(*this);
 }
 
 // --- StreamTable

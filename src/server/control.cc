@@ -25,8 +25,9 @@ void ControlProgram::listen_for_signals() {
     reactor_.ring().poll(poll_, {0, 0, kSignalTable, io::Kind::poll}, options_.signals);
 }
 
-void ControlProgram::on_completion(const io::Completion&) {
+void ControlProgram::on_completion(const io::Completion& completion) {
     poll_.finish();
+    if (completion.result < 0) refusals_.judge(io::Kind::poll, completion.result);
     signalfd_siginfo info{};
     while (::read(options_.signals, &info, sizeof(info)) == sizeof(info)) {
         if (stage_ == Stage::running) {

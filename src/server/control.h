@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mail.h"
+#include "ringcast/net/refusals.h"
 #include "ringcast/reactor/core_group.h"
 
 namespace rc::server {
@@ -48,6 +49,7 @@ class ControlProgram final : public reactor::CoreProgram,
     uint32_t drained_ = 0, finished_ = 0;  // cores that said so
     std::vector<Order> orders_;            // that found no place in a mailbox yet
     io::Operation poll_;
+    net::Refusals refusals_;
 };
 
 }  // namespace rc::server

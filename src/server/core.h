@@ -95,6 +95,9 @@ class Core final : public reactor::CoreProgram,
     [[nodiscard]] const net::StreamTable::Metrics& stream_metrics() const { return streams_.metrics; }
     [[nodiscard]] const ws::Endpoint::Metrics& endpoint_metrics() const { return endpoint_.metrics; }
     [[nodiscard]] const net::Acceptor::Metrics& accept_metrics() const { return client_acceptor_.metrics; }
+    [[nodiscard]] uint64_t unexpected_refusals() const {
+        return streams_.refusals.unexpected.value() + client_acceptor_.refusals.unexpected.value();
+    }
     [[nodiscard]] const http::Server::Metrics& http_metrics() const { return http_.metrics; }
     struct RingGauges {
         metrics::Counter enters, completions, buffer_shortages, buffers_lent, direct_slots, slots_used;

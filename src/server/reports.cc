@@ -39,6 +39,8 @@ constexpr Figure kFigures[] = {
      [](const Core& c) { return c.accept_metrics().accepted.value(); }},
     {"accept_failures_total", "counter", "Accepts that the kernel refused.",
      [](const Core& c) { return c.accept_metrics().failed.value(); }},
+    {"unexpected_refusals_total", "counter", "Operations that the kernel refused for no expected reason.",
+     [](const Core& c) { return c.unexpected_refusals(); }},
     {"handshakes_total", "counter", "WebSocket handshakes completed.",
      [](const Core& c) { return c.endpoint_metrics().handshakes.value(); }},
     {"handshakes_refused_total", "counter",

@@ -109,6 +109,8 @@ class FakeSocket {
 
     // One operation each, the next one that completes.
     int send_error = 0, receive_error = 0;  // an errno: nothing is taken, nothing is received
+    int shutdown_error = 0;                 // likewise
+    int close_error = 0;                    // an errno, and yet it is closed
     bool end_multishot = false;             // the next bytes come without `more`
 
     // What came of it.
@@ -455,13 +457,18 @@ class FakeRing final : public io::Ring {
             case io::Kind::recv: settle_receive(entry, completion, bytes); break;
             case io::Kind::send: settle_send(entry, completion); break;
             case io::Kind::shutdown:
-                if (socket(entry.file).broken_) {
+                if (int const error = std::exchange(socket(entry.file).shutdown_error, 0); error != 0) {
+                    completion.result = -error;
+                } else if (socket(entry.file).broken_) {
                     completion.result = -ENOTCONN;
                 } else {
                     socket(entry.file).fin_sent = true;
                 }
                 break;
-            case io::Kind::close: closed(socket(entry.file)); break;
+            case io::Kind::close:
+                completion.result = -socket(entry.file).close_error;
+                closed(socket(entry.file));
+                break;
             case io::Kind::poll: completion.result = 1; break;
             default: RC_ASSERT(false);
         }

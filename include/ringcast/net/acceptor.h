@@ -7,6 +7,7 @@
 
 #include "ringcast/io/network.h"
 #include "ringcast/metrics/metrics.h"
+#include "ringcast/net/refusals.h"
 #include "ringcast/reactor/reactor.h"
 
 namespace rc::net {
@@ -58,6 +59,7 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
         metrics::Counter accepted, failed;
     };
     Metrics metrics;
+    Refusals refusals;
 
   private:
     struct Slot {

@@ -10,6 +10,7 @@
 #include "ringcast/base/shared_bytes.h"
 #include "ringcast/io/ring.h"
 #include "ringcast/metrics/metrics.h"
+#include "ringcast/net/refusals.h"
 #include "ringcast/reactor/reactor.h"
 
 namespace rc::net {
@@ -106,6 +107,7 @@ class Stream : public reactor::CoreBound {
     void on_completion(const io::Completion& completion);
     void on_received(const io::Completion& completion);
     void on_sent(int32_t result);
+    void on_shut_down(int32_t result);
     void start_receive();
     void start_send();
     void close_when_quiet();
@@ -150,6 +152,7 @@ class StreamTable final : public reactor::CoreBound, public io::CompletionSink, 
         metrics::Counter bytes_in, bytes_out, sends, frames_out, stale_completions, receive_parked;
     };
     Metrics metrics;
+    Refusals refusals;
 
   private:
     friend class Stream;
