@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
+#include <iterator>
 
 #include "core.h"
 #include "ringcast/base/log.h"
@@ -50,7 +50,7 @@ constexpr Figure kFigures[] = {
      [](const Core& c) { return c.endpoint_metrics().protocol_failures.value(); }},
     {"messages_received_total", "counter", "Messages from clients.",
      [](const Core& c) { return c.metrics().messages_in.value(); }},
-    {"deliveries_total", "counter", "Messages queued to clients.",
+    {"deliveries_total", "counter", "Published messages and read marks queued to clients, live.",
      [](const Core& c) { return c.metrics().deliveries.value(); }},
     {"replayed_total", "counter", "Messages replayed from the log.",
      [](const Core& c) { return c.metrics().replayed.value(); }},
@@ -78,10 +78,22 @@ constexpr Figure kFigures[] = {
      [](const Core& c) { return c.stream_metrics().sends.value(); }},
     {"frames_sent_total", "counter", "Frames that sockets took whole.",
      [](const Core& c) { return c.stream_metrics().frames_out.value(); }},
+    {"receives_parked_total", "counter", "Receives put off to the next turn for want of a free buffer.",
+     [](const Core& c) { return c.stream_metrics().receive_parked.value(); }},
     {"stale_completions_total", "counter", "Completions that came after their connection.",
      [](const Core& c) { return c.stream_metrics().stale_completions.value(); }},
     {"api_requests_total", "counter", "Requests on the API listener.",
      [](const Core& c) { return c.http_metrics().requests.value(); }},
+    {"api_accepted_total", "counter", "Connections to the API listener.",
+     [](const Core& c) { return c.http_metrics().accepted.value(); }},
+    {"api_refused_total", "counter", "Of those, told 503 or closed because there are too many.",
+     [](const Core& c) { return c.http_metrics().refused.value(); }},
+    {"api_timeouts_total", "counter", "Requests that did not come, or answers that were not taken, in time.",
+     [](const Core& c) { return c.http_metrics().timeouts.value(); }},
+    {"api_abandoned_total", "counter", "Requests whose connection went away before the answer.",
+     [](const Core& c) { return c.http_metrics().abandoned.value(); }},
+    {"api_late_responses_total", "counter", "Answers to those.",
+     [](const Core& c) { return c.http_metrics().late_responses.value(); }},
     {"api_connections", "gauge", "Open connections of the API listener.",
      [](const Core& c) { return c.http_metrics().connections.value(); }},
     {"api_body_bytes", "gauge", "Bytes of API bodies held.",
@@ -105,16 +117,16 @@ uint64_t uptime_seconds(const Shared& shared, WallTime now) {
     return static_cast<uint64_t>(std::max<int64_t>(0, (now - shared.started) / seconds(1)));
 }
 
+/// A family with a label `code`; only what has happened is listed.
+template <class Name, class Value>
 void by_code(metrics::Exposition& out, const Shared& shared, std::string_view name, std::string_view help,
-             const std::function<uint64_t(const Core&, std::size_t)>& value) {
+             std::size_t codes, Name&& code_name, Value&& value) {
     out.family(name, "counter", help);
-    for (std::size_t code = 0; code < CoreMetrics::kCodes; ++code) {
+    for (std::size_t code = 0; code < codes; ++code) {
         for (const Core* core : shared.cores) {
             if (uint64_t const n = value(*core, code); n > 0) {
                 out.sample(name,
-                           fmt::format("core=\"{}\",code=\"{}\"", core->reactor().id(),
-                                       errc_name(static_cast<Errc>(code))),
-                           n);
+                           fmt::format("core=\"{}\",code=\"{}\"", core->reactor().id(), code_name(code)), n);
             }
         }
     }
@@ -131,10 +143,17 @@ std::string metrics_text(const Shared& shared) {
             out.sample(name, fmt::format("core=\"{}\"", core->reactor().id()), figure.value(*core));
         }
     }
+    auto const error_name = [](std::size_t code) { return errc_name(static_cast<Errc>(code)); };
     by_code(out, shared, "ringcast_messages_refused_total", "Client messages answered by an error.",
+            CoreMetrics::kCodes, error_name,
             [](const Core& core, std::size_t code) { return core.metrics().refused[code].value(); });
     by_code(out, shared, "ringcast_closed_total", "Connections closed by the server, by the error's code.",
+            CoreMetrics::kCodes, error_name,
             [](const Core& core, std::size_t code) { return core.metrics().closed_with[code].value(); });
+    by_code(
+        out, shared, "ringcast_close_frames_total",
+        "Close frames sent, answers included, by the code in them.", ws::kCloseKinds, ws::close_kind_name,
+        [](const Core& core, std::size_t kind) { return core.endpoint_metrics().closes_sent[kind].value(); });
     out.family("ringcast_api_responses_total", "counter", "Answers of the API listener by class of status.");
     for (std::size_t status = 1; status < 6; ++status) {
         for (const Core* core : shared.cores) {

@@ -91,10 +91,9 @@ void Session::on_timer() {
         // A replay counts towards no limit, so what stands behind it cannot be judged by the queue.
         if (replay_) {
             connection_.send(core_.heartbeat());
-        } else {
-            send_limited(core_.heartbeat());
+        } else if (!send_limited(core_.heartbeat())) {
+            return;
         }
-        if (!connection_.is_open()) return;
     }
     arm_timer();
 }
@@ -305,23 +304,28 @@ void Session::handle(proto::MarkRead& mark_read, const std::optional<proto::Mess
 
 // --- messages out
 
-void Session::send_limited(const FrameRef& frame) {
+bool Session::send_limited(const FrameRef& frame) {
     auto const& limits = core_.config().limits;
     bool const over = connection_.unsent_bytes() + frame.size() > limits.send_queue_bytes ||
                       connection_.unsent_frames() + 1 > limits.send_queue_messages;
     // A burst alone is no slowness: the socket must have left a send waiting.
     if (over && connection_.stalled()) {
         connection_.drop_unsent();
-        return close_with(Errc::slow_consumer, "messages came faster than they were read",
-                          ws::CloseCode::try_again_later);
+        close_with(Errc::slow_consumer, "messages came faster than they were read",
+                   ws::CloseCode::try_again_later);
+        return false;
     }
-    core_.metrics().deliveries.add();
     connection_.send(frame);
+    return true;
+}
+
+void Session::send_delivery(const FrameRef& frame) {
+    if (send_limited(frame)) core_.metrics().deliveries.add();
 }
 
 void Session::deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame) {
     if (!connection_.is_open()) return;
-    if (!replay_) return send_limited(frame);
+    if (!replay_) return send_delivery(frame);
     auto const& limits = core_.config().limits;
     if (replay_->held.size() >= limits.send_queue_messages ||
         replay_->held_bytes + frame.size() > limits.send_queue_bytes) {
@@ -329,9 +333,9 @@ void Session::deliver(const std::shared_ptr<const LivePublication>& publication,
         auto const held = std::exchange(replay_->held, {});
         replay_->held_bytes = 0;
         for (const auto& waiting : held) {
-            if (connection_.is_open()) send_limited(waiting.frame);
+            if (connection_.is_open()) send_delivery(waiting.frame);
         }
-        if (connection_.is_open()) send_limited(frame);
+        if (connection_.is_open()) send_delivery(frame);
         return;
     }
     replay_->held_bytes += frame.size();
@@ -344,7 +348,7 @@ void Session::deliver_logged(const store::Publication& publication, const FrameR
         replay_->dropped_max = std::max(replay_->dropped_max, offset);
         return;
     }
-    send_limited(wants_offsets_ ? core_.with_offset(*publication.message, offset) : plain);
+    send_delivery(wants_offsets_ ? core_.with_offset(*publication.message, offset) : plain);
 }
 
 void Session::deliver_read_mark(const store::ReadMark& mark) {
@@ -355,7 +359,7 @@ void Session::deliver_read_mark(const store::ReadMark& mark) {
         return;
     }
     auto const offset = wants_offsets_ ? offset_text(mark.offset) : std::string();
-    send_limited(frame_of(
+    send_delivery(frame_of(
         mark.all ? proto::encode_all_read(offset)
                  : proto::encode_notification_read(mark.notification_id, mark.unread_count, offset)));
 }

@@ -101,7 +101,10 @@ class Session final : private ws::ConnectionHandler {
     void refuse(Errc code, std::string_view message, const std::optional<proto::MessageId>& id);
     void send_text(std::string_view json);
     /// Queues it, or ends the connection when its queue is over the limit and the socket takes nothing.
-    void send_limited(const FrameRef& frame);
+    /// @return false when it ended.
+    bool send_limited(const FrameRef& frame);
+    /// Likewise, and counts it as a delivery.
+    void send_delivery(const FrameRef& frame);
 
     [[nodiscard]] Resume resume_of(const proto::Subscribe& subscribe,
                                    const std::optional<proto::MessageId>& id) const;

@@ -15,4 +15,13 @@ tl::expected<CloseBody, CloseCode> parse_close(std::string_view payload) {
     return CloseBody{code, reason};
 }
 
+std::string close_kind_name(size_t kind) {
+    switch (kind) {
+        case 15: return "3xxx";
+        case 16: return "4xxx";
+        case 17: return "none";
+        default: return std::to_string(1000 + kind);
+    }
+}
+
 }  // namespace rc::ws

@@ -39,7 +39,7 @@ void Connection::on_deadline() {
         case State::open:
             endpoint_.metrics.protocol_failures.add();
             decoder_.stop();
-            send_close(encode_close(CloseCode::policy, "message_timeout"), State::failing);
+            send_close(static_cast<uint16_t>(CloseCode::policy), "message_timeout", State::failing);
             return;
         case State::handshake:
         case State::refusing:
@@ -147,17 +147,14 @@ void Connection::on_close(const CloseBody& body) {
         return;
     }
     if (state_ != State::open) return;
-    // Answered with the same code; an empty one with an empty one.
-    std::string payload;
-    if (body.code != kNoStatusReceived) payload = close_payload(body.code, {});
-    send_close(encode_frame(Opcode::close, payload), State::ended);
+    send_close(body.code, {}, State::ended);
 }
 
 void Connection::on_failure(CloseCode code, std::string_view why) {
     endpoint_.metrics.protocol_failures.add();
     log::debug("closing {}: {} ({})", peer_.format(), why, static_cast<int>(code));
     if (state_ == State::closing) return wait_for_fin();
-    if (state_ == State::open) send_close(encode_close(code, why), State::failing);
+    if (state_ == State::open) send_close(static_cast<uint16_t>(code), why, State::failing);
 }
 
 // --- closing
@@ -169,12 +166,15 @@ void Connection::send(FrameRef frame) {
 void Connection::close(CloseCode code, std::string_view reason) {
     if (state_ == State::handshake) return abort();
     if (state_ != State::open) return;
-    send_close(encode_close(code, reason), State::closing);
+    send_close(static_cast<uint16_t>(code), reason, State::closing);
 }
 
-void Connection::send_close(std::string frame, State next) {
-    endpoint_.metrics.closes_sent.add();
-    stream_.queue(FrameRef(SharedBytes::copy_of(frame)));
+// kNoStatusReceived: an empty close frame, in answer to one.
+void Connection::send_close(uint16_t code, std::string_view reason, State next) {
+    endpoint_.metrics.closes_sent[close_kind(code)].add();
+    stream_.queue(FrameRef(SharedBytes::copy_of(code == kNoStatusReceived
+                                                    ? encode_frame(Opcode::close, {})
+                                                    : encode_close(static_cast<CloseCode>(code), reason))));
     state_ = next;
     // After a failure nothing more is awaited but the peer's FIN.
     if (next == State::failing) stream_.finish();

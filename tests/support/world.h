@@ -355,6 +355,10 @@ class TestWorld::ApiClient {
     void get(std::string_view path) {
         socket().deliver("GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nX-API-Key: key\r\n\r\n");
     }
+    /// Bytes as they are, a piece of a request perhaps.
+    void deliver(std::string_view bytes) { socket().deliver(bytes); }
+    /// The connection breaks.
+    void reset() { socket().reset(); }
     /// Whole answers that came since the last call.
     std::vector<ApiAnswer> take() {
         unread_ += socket().take_sent();

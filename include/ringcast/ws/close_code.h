@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 
@@ -28,6 +30,15 @@ constexpr uint16_t kNoStatusReceived = 1005;
 constexpr bool may_arrive(uint16_t code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
+
+/// Close codes as they are counted: each of 1000 to 1014, then 3000 to 3999, 4000 to 4999, and none.
+constexpr size_t kCloseKinds = 18;
+constexpr size_t close_kind(uint16_t code) {
+    if (code >= 1000 && code <= 1014 && code != kNoStatusReceived) return code - 1000;
+    return code < 3000 || code > 4999 ? kCloseKinds - 1 : 12 + code / 1000;
+}
+/// "1008", "3xxx" or "none".
+std::string close_kind_name(size_t kind);
 
 /// What a close frame says. The reason points into the payload that it was read from.
 struct CloseBody {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -54,7 +55,8 @@ struct Endpoint {
         FramePoolLimits half_frames;
     };
     struct Metrics {
-        metrics::Counter handshakes, refused, messages_in, protocol_failures, closes_sent;
+        metrics::Counter handshakes, refused, messages_in, protocol_failures;
+        std::array<metrics::Counter, kCloseKinds> closes_sent;  // by close_kind()
     };
     Endpoint(net::StreamTable& table, const Options& opts)
         : streams(table), options(opts), pool(opts.half_frames) {}
@@ -123,7 +125,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
     std::string_view take_handshake(std::string_view bytes);
     void refuse(std::string response);
     void take_frames(std::string_view bytes);
-    void send_close(std::string frame, State next);
+    void send_close(uint16_t code, std::string_view reason, State next);
     void wait_for_fin();
     void on_deadline();
     void arm(Duration after);
