@@ -14,7 +14,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = ["src/main/ringcastd", "tools/ringcast-echo", "tools/ringcastctl"]
 GUEST_BUILD = "/build"
-STARTS_WITHIN = {"kvm": 15.0, "tcg": 120.0}  # seconds from power on to the guest's first word
+STARTS_WITHIN = {"kvm": 15.0, "tcg": 240.0}  # seconds from power on to the guest's first word
 ENDS_WITHIN = 7200.0
 
 
@@ -71,9 +71,13 @@ def fill(root, build):
 
 
 def make_disk(build, folder):
-    root, image = folder / "root", folder / "disk"
+    root = folder / "root"
     root.mkdir()
     fill(root, build)
+    return as_image(root, folder / "disk")
+
+
+def as_image(root, image):
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-E", "root_owner=0:0", "-d", root, image, "1G"], check=True,
                    stdout=subprocess.DEVNULL)
     return image
@@ -81,16 +85,15 @@ def make_disk(build, folder):
 
 # --- the machine ---
 
-def boot(accel, kernel, image, result, arguments):
-    """Runs the guest to its end, its console on ours. False if it said nothing in time: such a KVM does not run here."""
+def boot(accel, kernel, image, result, words):
+    """Runs the guest to its end, its console on ours; words: for the kernel and the guest's first process.
+    False if it said nothing in time: such a KVM does not run here."""
     result.write_text("")
-    words = " ".join([GUEST_BUILD, *[f'"{argument}"' if " " in argument else argument for argument in arguments]])
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi" if accel == "tcg" else accel, "-cpu", "max", "-smp", "2", "-m", "2G",
                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel,
                "-drive", f"file={image},if=none,id=disk,format=raw,cache=unsafe", "-device", "nvme,drive=disk,serial=disk",
                "-serial", "stdio", "-serial", f"file:{result}", "-append",
-               "console=ttyS0 quiet panic=-1 oops=panic root=/dev/nvme0n1 rw rootfstype=ext4 "
-               f"init={os.path.realpath(sys.executable)} -- /init.py {words}"]
+               f"console=ttyS0 quiet panic=-1 oops=panic root=/dev/nvme0n1 rw rootfstype=ext4 {words}"]
     began = time.monotonic()
     machine = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     spoken, done = threading.Event(), threading.Event()
@@ -119,15 +122,20 @@ def boot(accel, kernel, image, result, arguments):
     return began_in_time
 
 
-def run(build, kernel, arguments, folder):
+def as_words(arguments):
+    """For the kernel's command line, which knows quotes."""
+    return " ".join(f'"{argument}"' if " " in argument else argument for argument in arguments)
+
+
+def run(kernel, image, words, folder):
     """Pytest's status; or words, when there is none."""
-    image, result = make_disk(build, folder), folder / "status"
+    result = folder / "status"
     chosen = os.environ.get("RINGCAST_ACCEL")
     accel = chosen or ("kvm" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg")
-    started = boot(accel, kernel, image, result, arguments)
+    started = boot(accel, kernel, image, result, words)
     if not started and accel == "kvm" and not chosen:
         say("KVM does not run here; emulating")
-        started = boot("tcg", kernel, image, result, arguments)
+        started = boot("tcg", kernel, image, result, words)
     if not started:
         return "the guest did not start"
     status = result.read_text().strip()
@@ -137,7 +145,9 @@ def run(build, kernel, arguments, folder):
 def main():
     build, kernel, arguments = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     with tempfile.TemporaryDirectory(dir=build / "kernel") as folder:
-        sys.exit(run(build, kernel, arguments, pathlib.Path(folder)))
+        folder = pathlib.Path(folder)
+        words = f"init={os.path.realpath(sys.executable)} -- /init.py {as_words([GUEST_BUILD, *arguments])}"
+        sys.exit(run(kernel, make_disk(build, folder), words, folder))
 
 
 if __name__ == "__main__":
