@@ -25,6 +25,7 @@ std::string_view errc_name(Errc code) noexcept {
         case Errc::settings: return "settings";
         case Errc::address_in_use: return "address_in_use";
         case Errc::data_in_use: return "data_in_use";
+        case Errc::data_unusable: return "data_unusable";
         case Errc::ring_refused: return "ring_refused";
         case Errc::system: return "system";
     }

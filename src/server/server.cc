@@ -82,6 +82,7 @@ int exit_status(const Error& error) {
         case Errc::settings:
         case Errc::address_in_use:
         case Errc::system: return 2;
+        case Errc::data_unusable: return 65;
         case Errc::data_in_use: return 69;
         case Errc::ring_refused: return 78;
         default: return 1;

@@ -26,15 +26,6 @@ std::size_t bytes_of(const Message& message) {
            message.notification_id.size();
 }
 
-std::size_t queued_bytes(const Request& request) {
-    const auto* append = std::get_if<Append>(&request);
-    if (!append) return 0;
-    std::size_t bytes = bytes_of(*append->message) + append->frame.size();
-    for (const auto& user : append->users)
-        bytes += sizeof(UserId) + user.text.size();
-    return bytes;
-}
-
 // Counts bytes for as long as it lives.
 class Charge {
   public:
@@ -132,6 +123,10 @@ class MemoryLog::Impl {
             Request request = std::move(queue_.front());
             queue_.pop_front();
             queue_bytes_ -= queued_bytes(request);
+            if (auto no = unavailable_answer(request); down_ && no && !only_reads(request)) {
+                answer(std::move(*no));
+                continue;
+            }
             std::visit([this](auto& r) { handle(r); }, request);
         }
         bool const keys_left = sweep_keys();
@@ -140,10 +135,11 @@ class MemoryLog::Impl {
     }
 
     [[nodiscard]] std::string_view epoch() const { return options_.epoch; }
-    [[nodiscard]] std::size_t memory_bytes() const { return memory_; }
     [[nodiscard]] std::size_t waiting() const { return queue_.size() + parked_; }
-    [[nodiscard]] std::size_t users() const { return users_.size(); }
-    [[nodiscard]] std::size_t keys() const { return keys_.size(); }
+    [[nodiscard]] Figures figures() const {
+        return {down_, waiting(), users_.size(), notifications_, messages_, marks_, keys_.size(), memory_};
+    }
+    void set_down(bool down) { down_ = down; }
 
   private:
     using Users = std::vector<std::unique_ptr<User>>;
@@ -295,6 +291,7 @@ class MemoryLog::Impl {
         const std::string& id = stored->message->notification_id;
         auto& entries = id.empty() ? user.messages : user.notifications;
         entries.emplace(offset, Entry{now_, stored, read, Charge(memory_, kEntryBytes)});
+        ++(id.empty() ? messages_ : notifications_);
         if (!id.empty()) {
             user.by_id.emplace(id, offset);
             if (!read) user.unread.insert(offset);
@@ -307,6 +304,7 @@ class MemoryLog::Impl {
         user.by_id.erase(at->second.stored->message->notification_id);
         user.unread.erase(at->first);
         user.notifications.erase(at);
+        --notifications_;
     }
 
     // ---- retention ------------------------------------------------------------------------------
@@ -317,11 +315,13 @@ class MemoryLog::Impl {
             erase_notification(user, entries.begin());
         } else {
             entries.erase(entries.begin());
+            --messages_;
         }
     }
     void lose_oldest_mark(User& user) {
         user.newest_mark_lost = std::max(user.newest_mark_lost, user.marks.begin()->first);
         user.marks.erase(user.marks.begin());
+        --marks_;
     }
 
     [[nodiscard]] bool expired(WallTime at) const { return now_ - at >= options_.retention; }
@@ -513,6 +513,7 @@ class MemoryLog::Impl {
         uint32_t const unread = user.unread_count();
         auto charge = Charge(memory_, kMarkBytes + notification_id.size());
         user.marks.emplace(offset, Mark{now_, notification_id, all, unread, origin, std::move(charge)});
+        ++marks_;
         if (user.marks.size() > limits::kReadMarksPerUserMax) lose_oldest_mark(user);
         out_->read_mark(std::make_shared<ReadMark>(
             ReadMark{user_id, std::move(notification_id), all, offset, unread, origin}));
@@ -568,6 +569,8 @@ class MemoryLog::Impl {
 
     Options const options_;
     std::size_t memory_ = 0;  // before everything that is charged to it
+    uint64_t notifications_ = 0, messages_ = 0, marks_ = 0;
+    bool down_ = false;
     WallTime now_;
     Outcomes* out_ = nullptr;  // within step()
     uint64_t sequence_ = 0;
@@ -596,17 +599,11 @@ bool MemoryLog::step(WallTime now, Outcomes& outcomes) {
 std::string_view MemoryLog::epoch() const {
     return impl_->epoch();
 }
-std::size_t MemoryLog::memory_bytes() const {
-    return impl_->memory_bytes();
+Figures MemoryLog::figures() const {
+    return impl_->figures();
 }
-std::size_t MemoryLog::waiting() const {
-    return impl_->waiting();
-}
-std::size_t MemoryLog::users() const {
-    return impl_->users();
-}
-std::size_t MemoryLog::keys() const {
-    return impl_->keys();
+void MemoryLog::set_down(bool down) {
+    impl_->set_down(down);
 }
 
 }  // namespace rc::store

@@ -40,6 +40,7 @@ class DelayedLog final : public store::Log, private store::Outcomes {
         : log_(std::move(log)), chance_(chance) {}
 
     [[nodiscard]] bool submit(store::Request&& request) override { return log_->submit(std::move(request)); }
+    [[nodiscard]] store::Figures figures() const override { return log_->figures(); }
     bool step(WallTime now, store::Outcomes& out) override {
         bool const more = log_->step(now, *this);
         while (!held_.empty() && chance_.next() % 3 != 0) {

@@ -35,6 +35,7 @@ enum class Errc : uint8_t {
     settings,
     address_in_use,
     data_in_use,
+    data_unusable,  // damaged, or newer than this program
     ring_refused,
     system,
 };

@@ -187,8 +187,9 @@ struct ReadAnswer {
     uint64_t cut = 0;             // the user's newest offset when the first chunk was read; 0: none ever
     bool gap = false;  // something above `after` is not kept any more, or `after` is above the newest
     uint32_t unread_count = 0;
-    bool more = false;      // up to the cut
-    uint64_t position = 0;  // `after` of the next chunk
+    bool more = false;         // up to the cut
+    uint64_t position = 0;     // `after` of the next chunk
+    bool unavailable = false;  // the store cannot read; nothing else holds
 };
 struct MarkReadAnswer {
     Ticket ticket;
@@ -196,33 +197,44 @@ struct MarkReadAnswer {
     bool was_read = false;
     uint64_t offset = 0;  // of the read mark; 0 if none was made
     uint32_t unread_count = 0;
+    bool unavailable = false;  // nothing was done, nothing else holds; here and in the following ones
 };
 struct ReadAllAnswer {
     Ticket ticket;
     uint32_t marked = 0;
     uint64_t offset = 0;  // of the read mark; 0 if none was made
     uint32_t unread_count = 0;
+    bool unavailable = false;
 };
 struct RemoveAnswer {
     Ticket ticket;
     bool found = false;
     uint32_t unread_count = 0;
+    bool unavailable = false;
 };
 struct ListAnswer {
     Ticket ticket;
     std::vector<Record> notifications;  // newest first
     uint32_t unread_count = 0;
     uint64_t next = 0;  // `before` of the next page; 0: this was the last
+    bool unavailable = false;
 };
 struct UserInfoAnswer {
     Ticket ticket;
     uint32_t unread_count = 0;
+    bool unavailable = false;
 };
 
 using Answer = std::variant<AppendAnswer, ReserveAnswer, ReadAnswer, MarkReadAnswer, ReadAllAnswer,
                             RemoveAnswer, ListAnswer, UserInfoAnswer>;
 
 Ticket ticket_of(const Answer& answer);
+/// The answer that says that nothing was done; none for a Settle.
+std::optional<Answer> unavailable_answer(const Request& request);
+/// Whether a request changes nothing.
+bool only_reads(const Request& request);
+/// What a request takes in a queue: of a message and its addressees; else 0.
+std::size_t queued_bytes(const Request& request);
 
 /// Where step() puts what has happened, in the order in which it happened. What a call reports is durable.
 /// An implementation only queues: it must not call the Log.
@@ -234,6 +246,14 @@ class Outcomes {
 
   protected:
     ~Outcomes() = default;
+};
+
+/// How a log stands, for metrics and readyz.
+struct Figures {
+    bool down = false;     // writes are `unavailable`
+    uint64_t waiting = 0;  // requests, those for a key's outcome included
+    uint64_t users = 0, notifications = 0, messages = 0, marks = 0, keys = 0;  // that are kept
+    uint64_t bytes = 0;                                                        // that they take
 };
 
 /// The port. One object, used by the store's thread alone.
@@ -250,6 +270,8 @@ class Log {
     /// @param now  the date; decides what has expired
     /// @return whether work is left; if not, come back when a request has come, and once a minute.
     virtual bool step(WallTime now, Outcomes& outcomes) = 0;
+
+    [[nodiscard]] virtual Figures figures() const = 0;
 };
 
 /// An offset as clients see it: `<epoch>-<n>`.

@@ -29,13 +29,12 @@ class MemoryLog final : public Log {
 
     [[nodiscard]] bool submit(Request&& request) override;
     bool step(WallTime now, Outcomes& outcomes) override;
+    [[nodiscard]] Figures figures() const override;
+
+    /// For tests: while it is down, reads are answered and all else is `unavailable`.
+    void set_down(bool down);
 
     [[nodiscard]] std::string_view epoch() const;
-    /// What the records, messages and keys take, about; and the counts, for metrics.
-    [[nodiscard]] std::size_t memory_bytes() const;
-    [[nodiscard]] std::size_t waiting() const;
-    [[nodiscard]] std::size_t users() const;
-    [[nodiscard]] std::size_t keys() const;
 
   private:
     class Impl;

@@ -9,7 +9,13 @@
 #include <variant>
 #include <vector>
 
+#include <unistd.h>
+
+#include <filesystem>
+#include <stdexcept>
+
 #include "ringcast/store/memory_log.h"
+#include "ringcast/store/sqlite_log.h"
 
 namespace rc::store {
 
@@ -45,10 +51,70 @@ struct Recorder final : Outcomes {
     }
 };
 
+/// A directory of a test's own, gone with it.
+class TestDirectory {
+  public:
+    TestDirectory() {
+        std::string name = (std::filesystem::temp_directory_path() / "ringcast-XXXXXX").string();
+        if (!::mkdtemp(name.data())) throw std::runtime_error("no directory for the test");
+        path = name;
+    }
+    ~TestDirectory() { std::filesystem::remove_all(path); }
+    TestDirectory(const TestDirectory&) = delete;
+    TestDirectory& operator=(const TestDirectory&) = delete;
+    std::string path;
+};
+
+/// Which log a test drives; a contract test is run with each.
+enum class LogKind { memory, sqlite };
+inline LogKind tested_kind = LogKind::memory;
+
+/// What both logs can be told.
+struct LogOptions {
+    Duration retention = hours(24 * 30);
+    uint32_t notifications_per_user = 1'000;
+    uint32_t queue_max = 4'096;
+    std::size_t queue_bytes_max = 64 << 20;
+    uint32_t requests_per_step = 256;
+    uint32_t sweep_per_step = 64;
+};
+
+inline SqliteLog::Options sqlite_options(const LogOptions& options, const std::string& directory) {
+    SqliteLog::Options out;
+    out.path = directory + "/log.db";
+    out.durability = Durability::write;  // what the disk does is not what these tests are about
+    out.fresh_epoch = "e";
+    out.boot_id = "boot";
+    out.retention = options.retention;
+    out.notifications_per_user = options.notifications_per_user;
+    out.queue_max = options.queue_max;
+    out.queue_bytes_max = options.queue_bytes_max;
+    out.batch_requests_max = options.requests_per_step;
+    out.sweep_rows = options.sweep_per_step;
+    return out;
+}
+
+inline std::unique_ptr<Log> make_log(const LogOptions& options, const std::string& directory) {
+    if (tested_kind == LogKind::sqlite) {
+        auto log = SqliteLog::open(sqlite_options(options, directory));
+        if (!log) throw std::runtime_error(log.error().message);
+        return std::move(*log);
+    }
+    return std::make_unique<MemoryLog>(
+        MemoryLog::Options{.epoch = "e",
+                           .retention = options.retention,
+                           .notifications_per_user = options.notifications_per_user,
+                           .queue_max = options.queue_max,
+                           .queue_bytes_max = options.queue_bytes_max,
+                           .requests_per_step = options.requests_per_step,
+                           .sweep_per_step = options.sweep_per_step});
+}
+
 /// A log whose date stands still until it is moved, and which is asked one thing at a time.
 class Harness {
   public:
-    explicit Harness(MemoryLog::Options options = {}) : log(std::move(options)) {}
+    explicit Harness(LogOptions options = {}) : log_(make_log(options, directory.path)), log(*log_) {}
+    explicit Harness(std::unique_ptr<Log> own) : log_(std::move(own)), log(*log_) {}
 
     void run() {
         for (int i = 0; i < 100'000 && log.step(now, out); ++i) {
@@ -121,11 +187,21 @@ class Harness {
         return ask<UserInfoAnswer>(UserInfo{{}, UserId{std::move(user)}}).unread_count;
     }
 
-    MemoryLog log;
+    TestDirectory directory;
+
+  private:
+    std::unique_ptr<Log> log_;
+
+  public:
+    Log& log;
     Recorder out;
     WallTime now{hours(24 * 365 * 50)};
     uint64_t tokens = 0;
 };
+
+inline Reserve reserve(std::string key, uint64_t hash, std::string id = "first") {
+    return Reserve{{}, Idempotency{std::move(key), ContentHash{0, hash}}, std::move(id)};
+}
 
 inline std::vector<uint64_t> offsets(const std::vector<Record>& records) {
     std::vector<uint64_t> found;

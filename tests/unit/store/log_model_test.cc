@@ -1,4 +1,4 @@
-// MemoryLog against a naive model, driven by a seed: every answer is foretold, and chunked reads with
+// Each log against a naive model, driven by a seed: every answer is foretold, and chunked reads with
 // writes in between are pieced together.
 #include <gtest/gtest.h>
 
@@ -316,17 +316,23 @@ class Model {
     std::string last_user_;
 };
 
-class LogModel : public ::testing::TestWithParam<uint64_t> {};
+class LogModel : public ::testing::TestWithParam<std::tuple<LogKind, uint64_t>> {};
 
 TEST_P(LogModel, AnswersAsTheNaiveOneDoes) {
-    Model model(GetParam());
+    tested_kind = std::get<0>(GetParam());
+    Model model(std::get<1>(GetParam()));
     for (int i = 0; i < 6'000 && !testing::Test::HasFailure(); ++i)
         model.step();
     EXPECT_GT(model.conflicts, 100);
     EXPECT_GT(model.duplicates, 100);
     EXPECT_GT(model.gaps, 100);
 }
-INSTANTIATE_TEST_SUITE_P(Seeds, LogModel, ::testing::Values(1, 2, 3, 0x5eed));
+INSTANTIATE_TEST_SUITE_P(Memory, LogModel,
+                         ::testing::Combine(::testing::Values(LogKind::memory),
+                                            ::testing::Values(1, 2, 3, 0x5eed)));
+INSTANTIATE_TEST_SUITE_P(Sqlite, LogModel,
+                         ::testing::Combine(::testing::Values(LogKind::sqlite),
+                                            ::testing::Values(1, 0x5eed)));
 
 }  // namespace
 }  // namespace rc::store

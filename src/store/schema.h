@@ -1,0 +1,47 @@
+#pragma once
+
+namespace rc::store::sqlite {
+
+constexpr int kApplicationId = 0x52434c47;  // "RCLG", in the file's header
+constexpr int kSchemaVersion = 1;           // PRAGMA user_version
+
+// What a new file gets. `seq` is an offset of the log. Every row carries a checksum of what it holds
+// (checksum.h). A message to one user stands in its entry, one to several once in `body`.
+constexpr const char* kSchema = R"(
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY, epoch TEXT NOT NULL, sequence INTEGER NOT NULL, forgotten INTEGER NOT NULL,
+    users INTEGER NOT NULL, notifications INTEGER NOT NULL, messages INTEGER NOT NULL,
+    marks INTEGER NOT NULL, keys INTEGER NOT NULL, synced INTEGER NOT NULL, boot TEXT NOT NULL,
+    clean INTEGER NOT NULL, backup INTEGER NOT NULL, sum INTEGER NOT NULL);
+
+CREATE TABLE user (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, newest INTEGER NOT NULL, lost INTEGER NOT NULL,
+    mark_lost INTEGER NOT NULL, forgotten INTEGER NOT NULL, touched INTEGER NOT NULL,
+    oldest INTEGER NOT NULL, notifications INTEGER NOT NULL, messages INTEGER NOT NULL,
+    marks INTEGER NOT NULL, unread INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE INDEX user_empty ON user (touched) WHERE notifications = 0 AND messages = 0 AND marks = 0;
+
+CREATE TABLE entry (
+    seq INTEGER PRIMARY KEY, user INTEGER NOT NULL, state INTEGER NOT NULL, at INTEGER NOT NULL,
+    id_hash INTEGER, body INTEGER, content_high INTEGER NOT NULL, content_low INTEGER NOT NULL,
+    id TEXT NOT NULL, sum INTEGER NOT NULL, data_sum INTEGER, type TEXT, topic TEXT, data TEXT);
+CREATE INDEX entry_of_user ON entry (user, state);
+CREATE INDEX entry_of_id ON entry (user, id_hash) WHERE id_hash IS NOT NULL;
+
+CREATE TABLE body (
+    id INTEGER PRIMARY KEY, sum INTEGER NOT NULL, type TEXT NOT NULL, topic TEXT NOT NULL, data TEXT NOT NULL);
+CREATE TABLE body_use (id INTEGER PRIMARY KEY, entries INTEGER NOT NULL);
+
+CREATE TABLE mark (
+    seq INTEGER PRIMARY KEY, user INTEGER NOT NULL, at INTEGER NOT NULL, whole INTEGER NOT NULL,
+    unread INTEGER NOT NULL, origin INTEGER NOT NULL, sum INTEGER NOT NULL, id TEXT NOT NULL);
+CREATE INDEX mark_of_user ON mark (user);
+
+CREATE TABLE key (
+    id INTEGER PRIMARY KEY, name_hash INTEGER NOT NULL, content_high INTEGER NOT NULL,
+    content_low INTEGER NOT NULL, expires INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL,
+    answer TEXT NOT NULL, name TEXT NOT NULL);
+CREATE INDEX key_of_name ON key (name_hash);
+)";
+
+}  // namespace rc::store::sqlite

@@ -1,0 +1,157 @@
+#include "sqlite_file.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "checksum.h"
+#include "schema.h"
+
+namespace rc::store::sqlite {
+namespace {
+
+bool exists(const std::string& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0;
+}
+
+uint64_t checksum_of(const State& s) {
+    return checksum(std::array<uint64_t, 10>{s.sequence, s.forgotten, s.users, s.notifications, s.messages,
+                                             s.marks, s.keys, s.synced, s.clean, s.backup},
+                    s.epoch, s.boot);
+}
+
+std::string schema_of(Database& db) {
+    return db.text("SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema ORDER BY name)");
+}
+
+// Reaches the name below which a synced file stands. Errors: errno.
+bool sync_directory_of(const std::string& path) {
+    auto const slash = path.rfind('/');
+    std::string const directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    int const fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool const synced = ::fsync(fd) == 0;
+    ::close(fd);
+    return synced;
+}
+
+// Under another name first: a file of the store's own name is always whole, so an empty one is damage.
+void create_file(const std::string& path, const std::string& epoch) {
+    std::string const draft = path + ".new";
+    for (const auto* suffix : {"", "-journal", "-wal", "-shm"})
+        ::unlink((draft + suffix).c_str());
+    int const fd = ::open(draft.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) throw SqlError{Trouble::denied, fmt::format("{}: {}", draft, std::strerror(errno))};
+    ::close(fd);
+    {
+        Database db(draft, Database::Access::create);
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL; BEGIN");
+        db.execute(kSchema);
+        db.execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId,
+                               kSchemaVersion)
+                       .c_str());
+        State state;
+        state.epoch = epoch;
+        {
+            Statement statement(db, kWriteState);
+            write_state(statement, state);
+        }
+        db.execute("COMMIT");
+    }
+    if (std::rename(draft.c_str(), path.c_str()) != 0 || !sync_directory_of(path))
+        throw SqlError{Trouble::failed, fmt::format("{}: {}", path, std::strerror(errno))};
+}
+
+// Throws, or returns why the file is none of ours to open.
+std::string check(Database& db) {
+    if (db.integer("PRAGMA application_id") != kApplicationId) return "is no store of ringcast";
+    auto const version = db.integer("PRAGMA user_version");
+    if (version > kSchemaVersion)
+        return fmt::format("is of a newer ringcast (format {}; this program knows {})", version,
+                           kSchemaVersion);
+    Database fresh(":memory:", Database::Access::create);
+    fresh.execute(kSchema);
+    if (version != kSchemaVersion || schema_of(db) != schema_of(fresh))
+        throw_damaged("its schema is not that of its version");
+    (void)read_state(db);
+    return {};
+}
+
+void prepare(Database& db, bool synced) {
+    // What is freed is overwritten where that costs no write of its own.
+    db.execute("PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768");
+    if (db.text("PRAGMA journal_mode = WAL") != "wal")
+        throw SqlError{Trouble::failed, "it cannot have a write-ahead log here"};
+    db.execute(synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    // An earlier process may have seen a sync fail, and left in the page cache what never reached the
+    // disk. This writes and syncs it anew.
+    db.checkpoint_and_truncate();
+}
+
+}  // namespace
+
+State read_state(Database& db) {
+    Statement statement(db,
+                        "SELECT epoch, sequence, forgotten, users, notifications, messages, marks, keys, "
+                        "synced, boot, clean, backup, sum FROM state WHERE id = 1");
+    auto row = statement.query();
+    if (!row.next()) throw_damaged("its state is missing");
+    State s;
+    s.epoch = row.text(0);
+    s.sequence = row.number(1);
+    s.forgotten = row.number(2);
+    s.users = row.number(3);
+    s.notifications = row.number(4);
+    s.messages = row.number(5);
+    s.marks = row.number(6);
+    s.keys = row.number(7);
+    s.synced = row.integer(8) != 0;
+    s.boot = row.text(9);
+    s.clean = row.integer(10) != 0;
+    s.backup = row.integer(11) != 0;
+    if (row.number(12) != checksum_of(s) || s.epoch.empty()) throw_damaged("its state");
+    return s;
+}
+
+void write_state(Statement& statement, const State& s) {
+    statement.run(s.epoch, s.sequence, s.forgotten, s.users, s.notifications, s.messages, s.marks, s.keys,
+                  s.synced, s.boot, s.clean, s.backup, checksum_of(s));
+}
+
+Result<std::unique_ptr<Database>> open_file(const std::string& path, bool synced, const std::string& epoch) {
+    try {
+        if (!exists(path)) {
+            if (exists(path + "-wal"))
+                return fail(Errc::data_unusable, fmt::format("{} is missing, its -wal is there", path));
+            create_file(path, epoch);
+        }
+        struct stat status {};
+        if (::stat(path.c_str(), &status) != 0 || status.st_size == 0) throw_damaged("it is empty");
+        auto db = std::make_unique<Database>(path, Database::Access::write);
+        if (auto const wrong = check(*db); !wrong.empty())
+            return fail(Errc::data_unusable, fmt::format("{} {}", path, wrong));
+        prepare(*db, synced);
+        return db;
+    } catch (const SqlError& error) {
+        return tl::unexpected(start_error(path, error));
+    }
+}
+
+Error start_error(const std::string& path, const SqlError& error) {
+    std::string const line = fmt::format("{}: {}", path, error.text);
+    switch (error.trouble) {
+        case Trouble::damaged: return {Errc::data_unusable, line};
+        case Trouble::busy: return {Errc::data_in_use, line};
+        case Trouble::denied: return {Errc::settings, line};
+        case Trouble::failed: break;
+    }
+    return {Errc::internal_error, line};
+}
+
+}  // namespace rc::store::sqlite

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ringcast/base/result.h"
+#include "sqlite.h"
+
+namespace rc::store::sqlite {
+
+/// The one row of table `state`: what is true of the whole store. Written with every transaction.
+struct State {
+    std::string epoch;
+    uint64_t sequence = 0;       // the newest offset that was ever given
+    uint64_t forgotten = 0;      // the newest offset of users whose log expired entirely
+    uint64_t users = 0;          // rows of each table
+    uint64_t notifications = 0;  // of table entry, read and unread
+    uint64_t messages = 0;       // the others
+    uint64_t marks = 0;
+    uint64_t keys = 0;
+    // How it was last opened, to tell after the next start what may be missing.
+    bool synced = true;   // each commit reached the disk before it was reported
+    std::string boot;     // of the kernel that it ran on
+    bool clean = true;    // it was closed, and everything has reached the disk
+    bool backup = false;  // a copy: whoever opens it goes on with an epoch of its own
+};
+State read_state(Database& db);
+constexpr const char* kWriteState =
+    "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+void write_state(Statement& statement, const State& state);  // of kWriteState
+
+/// Opens the file for writing, or makes one where there is none: schema checked and brought up to date,
+/// write-ahead log on, its content moved into the file and synced.
+/// Errors: data_unusable (damaged, or newer than this program), data_in_use, settings (may not be
+/// opened), internal_error (the disk refuses).
+Result<std::unique_ptr<Database>> open_file(const std::string& path, bool synced, const std::string& epoch);
+
+/// What an SqlError means to who starts the program.
+Error start_error(const std::string& path, const SqlError& error);
+
+}  // namespace rc::store::sqlite

@@ -1,0 +1,661 @@
+#include "ringcast/store/sqlite_log.h"
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+#include <utility>
+
+#include "ringcast/base/assert.h"
+#include "ringcast/base/limits.h"
+#include "ringcast/base/log.h"
+#include "sqlite_file.h"
+#include "users.h"
+
+namespace rc::store {
+
+using sqlite::Database;
+using sqlite::EntryRow;
+using sqlite::EntryState;
+using sqlite::KeyRow;
+using sqlite::SqlError;
+using sqlite::State;
+using sqlite::Tables;
+using sqlite::Trouble;
+using sqlite::User;
+
+namespace {
+
+constexpr Duration kSweepEvery = minutes(1);
+constexpr Duration kRecoverEvery = seconds(1);
+constexpr int64_t kFreePagesMin = 1'024;  // and a quarter of the file: then it is cut
+constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(64)";
+
+// A key whose publication is under way, and who waits for its outcome.
+struct OpenKey {
+    ContentHash hash;
+    std::string id;
+    std::deque<Request> waiting;
+};
+
+using Effect = std::variant<std::shared_ptr<const Publication>, std::shared_ptr<const ReadMark>, Answer>;
+
+}  // namespace
+
+class SqliteLog::Impl {
+  public:
+    Impl(Options options, std::unique_ptr<Database> db, State state)
+        : options_(std::move(options)),
+          db_(std::move(db)),
+          tables_(*db_),
+          write_state_(*db_, sqlite::kWriteState),
+          users_(tables_, options_.notifications_per_user) {
+        RC_ASSERT(options_.notifications_per_user > 0 && options_.retention > Duration::zero());
+        RC_ASSERT(options_.batch_requests_max > 0 && options_.sweep_rows > 0);
+        users_.reset(std::move(state));
+    }
+
+    ~Impl() {
+        if (down()) return;
+        try {
+            db_->execute("BEGIN");
+            users_.state().clean = true;
+            write_keys();
+            sqlite::write_state(write_state_, users_.state());
+            db_->execute("COMMIT");
+            db_->checkpoint_and_truncate();
+        } catch (const SqlError& error) {
+            log::error("store: the log could not be closed cleanly: {}", error.text);
+        }
+    }
+
+    bool submit(Request&& request) {
+        std::size_t const bytes = queued_bytes(request);
+        if (!std::holds_alternative<Settle>(request)) {
+            if (waiting() >= options_.queue_max) return false;
+            if (queue_bytes_ > 0 && queue_bytes_ + bytes > options_.queue_bytes_max) return false;
+        }
+        queue_bytes_ += bytes;
+        queue_.push_back(std::move(request));
+        return true;
+    }
+
+    bool step(WallTime now, Outcomes& outcomes) {
+        now_ = now;
+        if (condition_ == Condition::failed) recover();
+        if (condition_ == Condition::healthy && db_->wal_frames() >= options_.wal_frames_max)
+            guarded([this] { db_->checkpoint(); });
+        bool const idle = queue_.empty();
+        bool left = false;
+        if (down()) {
+            answer_while_down();
+        } else if (!idle || sweep_is_due()) {
+            left = run_batch();
+        } else {
+            left = give_space_back();
+        }
+        for (auto& effect : effects_)
+            report(effect, outcomes);
+        effects_.clear();
+        return left || !queue_.empty() || (has_freed_ && !down());
+    }
+
+    [[nodiscard]] std::string_view epoch() const { return users_.state().epoch; }
+    [[nodiscard]] std::size_t waiting() const { return queue_.size() + parked_; }
+    [[nodiscard]] Figures figures() const {
+        const State& s = users_.state();
+        return {down(), waiting(), s.users, s.notifications, s.messages, s.marks, s.keys, 0};
+    }
+
+  private:
+    enum class Condition : uint8_t { healthy, failed, damaged };
+
+    // ---- the transaction ------------------------------------------------------------------------
+
+    [[nodiscard]] bool down() const { return condition_ != Condition::healthy; }
+
+    // Begins, handles what waits up to the bounds of a batch, and commits. When anything of that fails,
+    // nothing of it was done: reads are read anew, and all else is unavailable.
+    bool run_batch() {
+        bool sweep_left = false;
+        batch_requests_ = batch_users_ = 0;
+        batch_bytes_ = 0;
+        batch_end_ = options_.clock ? options_.clock() + options_.batch_time_max : MonoTime::max();
+        bool const done = guarded([&] {
+            db_->execute("BEGIN");
+            users_.begin(now_, now_ - options_.retention, true);
+            while (!queue_.empty() && fits_the_batch(queue_.front())) {
+                Request request = std::move(queue_.front());
+                queue_.pop_front();
+                queue_bytes_ -= queued_bytes(request);
+                fallbacks_.push_back(fallback_of(request));
+                std::visit([this](auto& r) { handle(r); }, request);
+            }
+            sweep_left = sweep();
+            write_keys();
+            if (users_.flush()) sqlite::write_state(write_state_, users_.state());
+            db_->execute("COMMIT");
+        });
+        if (done) {
+            unwritten_.clear();
+            users_.committed();
+        } else {
+            take_back();
+        }
+        fallbacks_.clear();
+        opened_.clear();
+        return sweep_left && done;
+    }
+
+    [[nodiscard]] bool fits_the_batch(const Request& next) {
+        const auto* append = std::get_if<Append>(&next);
+        uint32_t const users = append ? static_cast<uint32_t>(append->users.size()) : 0;
+        std::size_t const bytes = queued_bytes(next);
+        bool const fits = batch_requests_ == 0 || (batch_requests_ < options_.batch_requests_max &&
+                                                   batch_users_ + users <= options_.batch_users_max &&
+                                                   batch_bytes_ + bytes <= options_.batch_bytes_max &&
+                                                   (!options_.clock || options_.clock() < batch_end_));
+        ++batch_requests_;
+        batch_users_ += users;
+        batch_bytes_ += bytes;
+        return fits;
+    }
+
+    // What becomes of a request when its batch fails: read again, or answered. Nothing: it is parked, or
+    // a Settle, whose key is kept in memory.
+    using Fallback = std::variant<std::monostate, Answer, Request>;
+    static Fallback fallback_of(const Request& request) {
+        if (only_reads(request)) return Request(request);
+        if (auto answer = unavailable_answer(request)) return std::move(*answer);
+        return {};
+    }
+
+    template <class Work>
+    bool guarded(Work work) {
+        try {
+            work();
+            return true;
+        } catch (const SqlError& error) {
+            if (error.trouble == Trouble::damaged) {
+                condition_ = Condition::damaged;
+                log::error("store: down until the next start: {}", error.text);
+            } else if (condition_ == Condition::healthy) {
+                condition_ = Condition::failed;
+                recover_at_ = now_ + kRecoverEvery;
+                log::error("store: down: {}", error.text);
+            }
+            return false;
+        }
+    }
+
+    void take_back() {
+        try {
+            if (db_->in_transaction()) db_->execute("ROLLBACK");
+        } catch (const SqlError& error) {
+            log::error("store: {}", error.text);
+        }
+        users_.rollback();
+        effects_.clear();
+        for (const auto& name : opened_) {
+            auto at = open_.find(name);
+            if (at == open_.end()) continue;  // settled in the same batch
+            for (const auto& request : at->second.waiting)
+                refuse(request);
+            parked_ -= at->second.waiting.size();
+            open_.erase(at);
+        }
+        for (auto& fallback : fallbacks_) {
+            if (auto* answer_now = std::get_if<Answer>(&fallback)) answer(std::move(*answer_now));
+            if (auto* request = std::get_if<Request>(&fallback)) read_again(*request);
+        }
+    }
+
+    void read_again(Request& request) {
+        Request const asked = request;
+        bool const read = condition_ == Condition::failed && guarded([&] {
+                              users_.begin(now_, now_ - options_.retention, false);
+                              std::visit([this](auto& r) { handle(r); }, request);
+                          });
+        if (!read) refuse(asked);
+    }
+
+    void answer_while_down() {
+        for (uint32_t i = 0; i < options_.batch_requests_max && !queue_.empty(); ++i) {
+            Request request = std::move(queue_.front());
+            queue_.pop_front();
+            queue_bytes_ -= queued_bytes(request);
+            if (auto* settle = std::get_if<Settle>(&request)) {
+                handle(*settle);
+            } else if (only_reads(request)) {
+                read_again(request);
+            } else {
+                refuse(request);
+            }
+        }
+    }
+
+    // Rewrites and syncs what may only be in the page cache, and goes on when that has succeeded.
+    void recover() {
+        recover_at_ = std::min(recover_at_, now_ + kRecoverEvery);  // the date may jump back
+        if (now_ < recover_at_) return;
+        recover_at_ = now_ + kRecoverEvery;
+        bool const well = guarded([this] {
+            if (db_->in_transaction()) db_->execute("ROLLBACK");
+            db_->checkpoint_and_truncate();
+            users_.reset(sqlite::read_state(*db_));
+        });
+        if (!well) return;
+        condition_ = Condition::healthy;
+        log::info("store: up again");
+    }
+
+    void refuse(const Request& request) {
+        if (auto no = unavailable_answer(request)) answer(std::move(*no));
+    }
+
+    void answer(Answer done) { effects_.emplace_back(std::move(done)); }
+
+    static void report(Effect& effect, Outcomes& outcomes) {
+        if (auto* publication = std::get_if<0>(&effect)) outcomes.publication(std::move(*publication));
+        if (auto* mark = std::get_if<1>(&effect)) outcomes.read_mark(std::move(*mark));
+        if (auto* answer = std::get_if<2>(&effect)) outcomes.answer(std::move(*answer));
+    }
+
+    // ---- idempotency keys -----------------------------------------------------------------------
+
+    /// The key as settled, unless it has expired.
+    std::optional<KeyRow> find_key(const std::string& name) {
+        std::optional<KeyRow> key;
+        if (auto at = unwritten_.find(name); at != unwritten_.end()) {
+            key = at->second;
+        } else {
+            key = tables_.key(name);
+        }
+        if (!key || nanoseconds(now_) < key->expires) return key;
+        if (key->id == 0) {
+            unwritten_.erase(name);
+        } else {
+            delete_key(key->id);
+        }
+        return std::nullopt;
+    }
+
+    void delete_key(int64_t id) {
+        tables_.delete_key(id);
+        --users_.change().keys;
+    }
+
+    void write_keys() {
+        for (const auto& [name, key] : unwritten_) {
+            tables_.insert_key(key);
+            ++users_.change().keys;
+        }
+    }
+
+    /// Sets a request aside until the key's outcome is known.
+    template <class R>
+    void park(OpenKey& key, R& request) {
+        Request whole(std::move(request));
+        queue_bytes_ += queued_bytes(whole);
+        key.waiting.push_back(std::move(whole));
+        ++parked_;
+        fallbacks_.back() = {};
+    }
+
+    KeyRow settled(const std::string& name, ContentHash hash, std::string id, uint64_t offset) const {
+        return {0, name, hash, std::move(id), offset, nanoseconds(now_ + limits::kIdempotencyKept)};
+    }
+
+    void handle(Reserve& request) {
+        const auto& [name, hash] = request.idempotency;
+        using Verdict = ReserveAnswer::Verdict;
+        if (auto at = open_.find(name); at != open_.end()) return park(at->second, request);
+        if (auto key = find_key(name)) {
+            if (key->hash != hash) return answer(ReserveAnswer{request.ticket, Verdict::conflict});
+            return answer(ReserveAnswer{request.ticket, Verdict::repeat, key->answer, key->offset});
+        }
+        open_.emplace(name, OpenKey{hash, request.publication_id, {}});
+        opened_.push_back(name);
+        answer(ReserveAnswer{request.ticket, Verdict::fresh, std::move(request.publication_id)});
+    }
+
+    void handle(Settle& request) {
+        auto at = open_.find(request.key);
+        RC_ASSERT(at != open_.end());
+        OpenKey key = std::move(at->second);
+        open_.erase(at);
+        // Whoever waited goes before whatever came later.
+        parked_ -= key.waiting.size();
+        queue_.insert(queue_.begin(), std::make_move_iterator(key.waiting.begin()),
+                      std::make_move_iterator(key.waiting.end()));
+        if (request.accepted)
+            unwritten_.emplace(request.key, settled(request.key, key.hash, std::move(key.id), 0));
+    }
+
+    // ---- appending ------------------------------------------------------------------------------
+
+    void handle(Append& request) {
+        using Verdict = AppendAnswer::Verdict;
+        const Message& message = *request.message;
+        RC_ASSERT(!request.users.empty() && request.users.size() <= limits::kPublishUsersMax);
+        if (request.idempotency) {
+            const auto& [name, hash] = *request.idempotency;
+            if (auto at = open_.find(name); at != open_.end()) return park(at->second, request);
+            if (auto key = find_key(name)) {
+                if (key->hash != hash) return answer(AppendAnswer{request.ticket, Verdict::conflict});
+                return answer(
+                    AppendAnswer{request.ticket, Verdict::accepted, true, key->answer, key->offset});
+            }
+        }
+
+        // Who gets it; all or nobody, so nothing is changed before everything is known.
+        bool const notification = !message.notification_id.empty();
+        std::vector<std::pair<const UserId*, User*>> receivers;
+        receivers.reserve(request.users.size());
+        uint64_t known_offset = 0;
+        for (const auto& user_id : request.users) {
+            User* user = users_.find(user_id.text);
+            if (notification && user && user->row.notifications > 0) {
+                if (auto known = tables_.notification(user->row.id, message.notification_id)) {
+                    if (known->content != request.content_hash)
+                        return answer(AppendAnswer{request.ticket, Verdict::conflict});
+                    known_offset = known->seq;
+                    continue;
+                }
+            }
+            receivers.emplace_back(&user_id, user);
+        }
+
+        auto publication = std::make_shared<Publication>();
+        EntryRow entry;
+        entry.content = request.content_hash;
+        entry.id = message.notification_id;
+        entry.at = nanoseconds(now_);
+        if (notification) entry.state = request.read ? EntryState::read : EntryState::unread;
+        if (receivers.size() > 1) {
+            entry.body = users_.state().sequence + 1;
+            tables_.insert_body(*entry.body, message, receivers.size());
+        }
+        publication->addressees.reserve(receivers.size());
+        for (auto [user_id, user] : receivers) {
+            if (!user) user = &users_.make(user_id->text);
+            publication->addressees.push_back({*user_id, users_.append(*user, entry, message)});
+        }
+
+        AppendAnswer done{request.ticket, Verdict::accepted, receivers.empty()};
+        done.id = notification ? message.notification_id : request.publication_id;
+        if (request.users.size() == 1)
+            done.offset = receivers.empty() ? known_offset : publication->addressees.front().offset;
+        if (request.idempotency) {
+            const auto& [name, hash] = *request.idempotency;
+            tables_.insert_key(settled(name, hash, done.id, done.offset));
+            ++users_.change().keys;
+        }
+        if (!receivers.empty()) {
+            publication->message = request.message;
+            publication->frame = std::move(request.frame);
+            effects_.emplace_back(std::shared_ptr<const Publication>(std::move(publication)));
+        }
+        answer(std::move(done));
+    }
+
+    // ---- reading --------------------------------------------------------------------------------
+
+    void handle(Read& request) {
+        RC_ASSERT(request.records_max > 0);
+        ReadAnswer done;
+        done.ticket = request.ticket;
+        done.cut = request.upto;
+        done.position = request.after;
+        const User* found = users_.find(request.user.text);
+        bool const since = request.mode == Read::Mode::since;
+        if (!found) {
+            done.gap = since && request.after > 0;
+            return answer(std::move(done));
+        }
+        const auto& user = found->row;
+        done.unread_count = user.unread;
+        if (request.upto == 0) done.cut = user.newest;
+        if (since) {
+            done.gap = request.after < user.lost || request.after > user.newest ||
+                       (request.after > 0 && request.after < user.forgotten) ||
+                       (request.with_marks && request.after < user.mark_lost);
+            // An offset that this log never gave says nothing: what there is, then.
+            if (request.upto == 0 && request.after > user.newest) done.position = 0;
+        }
+        if (request.mode == Read::Mode::unread) {
+            read_unread(user.id, request, done);
+        } else {
+            read_all(user.id, request, done);
+        }
+        answer(std::move(done));
+    }
+
+    /// Adds a record to the chunk. @return false when the chunk is full, and says that there is more.
+    static bool add(const Read& request, ReadAnswer& done, std::size_t& bytes, Record record) {
+        std::size_t const size = record.message ? record.message->data.size() : record.notification_id.size();
+        if (!done.records.empty() &&
+            (done.records.size() >= request.records_max || bytes + size > request.bytes_max)) {
+            done.more = true;
+            return false;
+        }
+        bytes += size;
+        done.position = record.offset;
+        done.records.push_back(std::move(record));
+        return true;
+    }
+
+    void read_unread(int64_t user, const Read& request, ReadAnswer& done) {
+        std::size_t bytes = 0;
+        auto at = tables_.above(user, EntryState::unread, done.position);
+        for (; at.seq() != 0 && at.seq() <= done.cut; at.next())
+            if (!add(request, done, bytes, at.record())) return;
+    }
+
+    void read_all(int64_t user, const Read& request, ReadAnswer& done) {
+        auto message = tables_.above(user, EntryState::message, done.position);
+        auto unread = tables_.above(user, EntryState::unread, done.position);
+        auto read = tables_.above(user, EntryState::read, done.position);
+        auto mark = tables_.marks_above(user, request.with_marks ? done.position : INT64_MAX);
+        std::size_t bytes = 0;
+        auto place = [](uint64_t seq) { return seq == 0 ? UINT64_MAX : seq; };
+        while (true) {
+            uint64_t const next =
+                std::min({place(message.seq()), place(unread.seq()), place(read.seq()), place(mark.seq())});
+            if (next > done.cut) return;
+            auto take = [&](auto& cursor) {
+                bool const taken = add(request, done, bytes, cursor.record());
+                if (taken) cursor.next();
+                return taken;
+            };
+            bool const taken = next == message.seq()  ? take(message)
+                               : next == unread.seq() ? take(unread)
+                               : next == read.seq()   ? take(read)
+                                                      : take(mark);
+            if (!taken) return;
+        }
+    }
+
+    void handle(List& request) {
+        RC_ASSERT(request.limit > 0 && request.limit <= limits::kListLimitMax);
+        ListAnswer done;
+        done.ticket = request.ticket;
+        if (const User* user = users_.find(request.user.text)) {
+            done.unread_count = user->row.unread;
+            uint64_t const before = request.before == 0 ? INT64_MAX : request.before;
+            auto from = [&](EntryState state, bool read) {
+                return tables_.below(user->row.id, state, request.read.value_or(read) == read ? before : 0);
+            };
+            auto unread = from(EntryState::unread, false);
+            auto read = from(EntryState::read, true);
+            while (unread.seq() != 0 || read.seq() != 0) {
+                if (done.notifications.size() == request.limit) {
+                    done.next = done.notifications.back().offset;
+                    break;
+                }
+                auto& newer = unread.seq() > read.seq() ? unread : read;
+                done.notifications.push_back(newer.record());
+                newer.next();
+            }
+        }
+        answer(std::move(done));
+    }
+
+    void handle(UserInfo& request) {
+        const User* user = users_.find(request.user.text);
+        answer(UserInfoAnswer{request.ticket, user ? user->row.unread : 0});
+    }
+
+    // ---- read state -----------------------------------------------------------------------------
+
+    /// Writes the mark into the log and tells the cores. @return its offset
+    uint64_t mark(User& user, const UserId& user_id, MarkOrigin origin, std::string id, bool all) {
+        uint64_t const offset = users_.mark(user, id, all, origin);
+        effects_.emplace_back(std::make_shared<const ReadMark>(
+            ReadMark{user_id, std::move(id), all, offset, user.row.unread, origin}));
+        return offset;
+    }
+
+    void handle(MarkRead& request) {
+        MarkReadAnswer done;
+        done.ticket = request.ticket;
+        if (User* user = users_.find(request.user.text)) {
+            if (auto entry = tables_.notification(user->row.id, request.notification_id)) {
+                done.found = true;
+                done.was_read = entry->state == EntryState::read;
+                if (!done.was_read) {
+                    users_.set_read(*user, *entry);
+                    done.offset = mark(*user, request.user, request.origin, request.notification_id, false);
+                }
+            }
+            done.unread_count = user->row.unread;
+        }
+        answer(std::move(done));
+    }
+
+    void handle(ReadAll& request) {
+        ReadAllAnswer done;
+        done.ticket = request.ticket;
+        User* user = users_.find(request.user.text);
+        if (user && user->row.unread > 0) {
+            done.marked = users_.set_all_read(*user);
+            done.offset = mark(*user, request.user, kNoOrigin, {}, true);
+        }
+        answer(std::move(done));
+    }
+
+    void handle(Remove& request) {
+        RemoveAnswer done;
+        done.ticket = request.ticket;
+        if (User* user = users_.find(request.user.text)) {
+            if (auto entry = tables_.notification(user->row.id, request.notification_id)) {
+                users_.erase(*user, *entry);
+                done.found = true;
+            }
+            done.unread_count = user->row.unread;
+        }
+        answer(std::move(done));
+    }
+
+    // ---- housekeeping ---------------------------------------------------------------------------
+
+    bool sweep_is_due() {
+        if (down()) return false;
+        if (sweeping_) return true;
+        next_sweep_ = std::min(next_sweep_, now_ + kSweepEvery);  // the date may jump back
+        return now_ >= next_sweep_;
+    }
+
+    /// @return whether anything is left that has expired
+    bool sweep() {
+        if (!sweep_is_due()) return false;
+        uint32_t rows = options_.sweep_rows;
+        for (; rows > 0; --rows) {
+            auto oldest = tables_.oldest_key();
+            if (!oldest || nanoseconds(now_) < oldest->second) break;
+            delete_key(oldest->first);
+        }
+        rows = users_.sweep(rows);
+        sweeping_ = rows == 0;
+        if (rows < options_.sweep_rows) has_freed_ = true;
+        if (!sweeping_) next_sweep_ = now_ + kSweepEvery;
+        return sweeping_;
+    }
+
+    // Cuts the file by a slice of its free pages where those are many. @return whether there are still
+    bool give_space_back() {
+        if (!std::exchange(has_freed_, false)) return false;
+        guarded([&] {
+            int64_t const free = db_->integer("PRAGMA freelist_count");
+            has_freed_ = free > kFreePagesMin && free > db_->integer("PRAGMA page_count") / 4;
+            if (has_freed_) db_->execute(kVacuumSlice);
+        });
+        return has_freed_;
+    }
+
+    static int64_t nanoseconds(WallTime at) { return at.time_since_epoch().count(); }
+
+    Options const options_;
+    std::unique_ptr<Database> db_;
+    Tables tables_;
+    sqlite::Statement write_state_;
+    sqlite::Users users_;
+    Condition condition_ = Condition::healthy;
+    WallTime now_, recover_at_;
+    MonoTime batch_end_;
+    uint32_t batch_requests_ = 0, batch_users_ = 0;
+    std::size_t batch_bytes_ = 0;
+    std::deque<Request> queue_;
+    std::size_t queue_bytes_ = 0, parked_ = 0;
+    std::vector<Effect> effects_;      // of this step, reported when they are durable
+    std::vector<Fallback> fallbacks_;  // of each request in this batch
+    std::unordered_map<std::string, OpenKey> open_;
+    std::vector<std::string> opened_;                    // of them, those of this batch
+    std::unordered_map<std::string, KeyRow> unwritten_;  // settled, and not yet in the table
+    bool sweeping_ = false;
+    bool has_freed_ = false;  // pages, perhaps, since the file was last cut
+    WallTime next_sweep_ = WallTime::min();
+};
+
+Result<std::unique_ptr<SqliteLog>> SqliteLog::open(Options options) {
+    bool const synced = options.durability == Durability::fsync;
+    auto db = sqlite::open_file(options.path, synced, options.fresh_epoch);
+    if (!db) return tl::unexpected(db.error());
+    try {
+        State state = sqlite::read_state(**db);
+        // Commits that were never synced may be gone with the kernel that had them, and then their offsets
+        // would be given again.
+        bool const may_have_lost =
+            !state.synced && !state.clean && (state.boot.empty() || state.boot != options.boot_id);
+        if (state.backup || may_have_lost) state.epoch = options.fresh_epoch;
+        state.synced = synced;
+        state.boot = options.boot_id;
+        state.clean = state.backup = false;
+        {
+            sqlite::Statement statement(**db, sqlite::kWriteState);
+            sqlite::write_state(statement, state);
+        }
+        (*db)->checkpoint_and_truncate();
+        auto impl = std::make_unique<Impl>(std::move(options), std::move(*db), std::move(state));
+        return std::unique_ptr<SqliteLog>(new SqliteLog(std::move(impl)));
+    } catch (const SqlError& error) {
+        return tl::unexpected(sqlite::start_error(options.path, error));
+    }
+}
+
+SqliteLog::SqliteLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SqliteLog::~SqliteLog() = default;
+
+bool SqliteLog::submit(Request&& request) {
+    return impl_->submit(std::move(request));
+}
+bool SqliteLog::step(WallTime now, Outcomes& outcomes) {
+    return impl_->step(now, outcomes);
+}
+Figures SqliteLog::figures() const {
+    return impl_->figures();
+}
+std::string_view SqliteLog::epoch() const {
+    return impl_->epoch();
+}
+
+}  // namespace rc::store

@@ -1,0 +1,400 @@
+#include "tables.h"
+
+#include <utility>
+
+#include "checksum.h"
+
+namespace rc::store::sqlite {
+namespace {
+
+constexpr const char* kEntryColumns = "seq, user, state, at, body, content_high, content_low, id, sum";
+constexpr int kAfterEntryColumns = 9;
+
+std::string entries(const char* where) {
+    return std::string("SELECT ") + kEntryColumns + " FROM entry " + where;
+}
+std::string whole_entries(const char* where) {
+    return std::string("SELECT ") + kEntryColumns + ", data_sum, type, topic, data FROM entry " + where;
+}
+
+uint64_t hash_of(std::string_view text) {
+    return hash64(text);
+}
+
+uint64_t checksum_of(const UserRow& u) {
+    return checksum(
+        std::array<uint64_t, 11>{static_cast<uint64_t>(u.id), u.newest, u.lost, u.mark_lost, u.forgotten,
+                                 static_cast<uint64_t>(u.touched), static_cast<uint64_t>(u.oldest),
+                                 u.notifications, u.messages, u.marks, u.unread},
+        u.name);
+}
+uint64_t checksum_of(const EntryRow& e) {
+    return checksum(std::array<uint64_t, 7>{e.seq, static_cast<uint64_t>(e.user),
+                                            static_cast<uint64_t>(e.state), static_cast<uint64_t>(e.at),
+                                            e.body.value_or(0), e.content.high, e.content.low},
+                    e.id);
+}
+uint64_t checksum_of(const MarkRow& m) {
+    return checksum(std::array<uint64_t, 5>{m.seq, static_cast<uint64_t>(m.user), static_cast<uint64_t>(m.at),
+                                            m.all, m.unread},
+                    m.id);
+}
+uint64_t checksum_of(const KeyRow& k) {
+    return checksum(
+        std::array<uint64_t, 4>{k.hash.high, k.hash.low, k.offset, static_cast<uint64_t>(k.expires)}, k.name,
+        k.answer);
+}
+// Of what was published, seeded by where it stands.
+uint64_t checksum_of(uint64_t place, std::string_view type, std::string_view topic, std::string_view data) {
+    return checksum(std::array<uint64_t, 1>{place}, type, topic, data);
+}
+
+EntryRow read_entry(const Statement::Rows& rows) {
+    EntryRow e;
+    e.seq = rows.number(0);
+    e.user = rows.integer(1);
+    auto const state = rows.number(2);
+    if (state > 2) throw_damaged("an entry");
+    e.state = static_cast<EntryState>(state);
+    e.at = rows.integer(3);
+    if (!rows.null(4)) e.body = rows.number(4);
+    e.content = {rows.number(5), rows.number(6)};
+    e.id = rows.text(7);
+    if (rows.number(8) != checksum_of(e)) throw_damaged("an entry");
+    return e;
+}
+
+std::optional<Oldest> read_oldest(Statement::Rows rows) {
+    if (!rows.next()) return std::nullopt;
+    return Oldest{rows.number(0), rows.integer(1), rows.integer(2)};
+}
+
+// Ascending from above ?3, in the order of the index, which ends in the rowid.
+const std::string kAbove =
+    whole_entries("INDEXED BY entry_of_user WHERE user = ? AND state = ? AND seq > ? ORDER BY seq");
+const std::string kBelow =
+    whole_entries("INDEXED BY entry_of_user WHERE user = ? AND state = ? AND seq < ? ORDER BY seq DESC");
+
+}  // namespace
+
+Tables::Tables(Database& db)
+    : user_(db,
+            "SELECT id, name, newest, lost, mark_lost, forgotten, touched, oldest, notifications, messages, "
+            "marks, unread, sum FROM user WHERE name = ?"),
+      name_of_(db, "SELECT name FROM user WHERE id = ?"),
+      newest_user_id_(db, "SELECT max(id) FROM user"),
+      insert_user_(db, "INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      update_user_(db,
+                   "UPDATE user SET newest = ?2, lost = ?3, mark_lost = ?4, forgotten = ?5, touched = ?6, "
+                   "oldest = ?7, notifications = ?8, messages = ?9, marks = ?10, unread = ?11, sum = ?12 "
+                   "WHERE id = ?1"),
+      delete_user_(db, "DELETE FROM user WHERE id = ?"),
+      empty_user_(db,
+                  "SELECT name FROM user INDEXED BY user_empty WHERE notifications = 0 AND messages = 0 AND "
+                  "marks = 0 AND touched <= ? LIMIT 1"),
+      insert_entry_(db, "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      insert_body_(db, "INSERT INTO body VALUES (?, ?, ?, ?, ?)"),
+      insert_body_use_(db, "INSERT INTO body_use VALUES (?, ?)"),
+      body_(db, "SELECT sum, type, topic, data FROM body WHERE id = ?"),
+      notification_(
+          db,
+          entries("INDEXED BY entry_of_id WHERE user = ? AND id_hash = ? AND id_hash IS NOT NULL").c_str()),
+      entry_(db, entries("WHERE seq = ?").c_str()),
+      oldest_of_user_(db,
+                      "SELECT seq, user, at FROM entry INDEXED BY entry_of_user WHERE user = ? AND state = ? "
+                      "ORDER BY seq LIMIT 1"),
+      oldest_entry_(db, "SELECT seq, user, at FROM entry ORDER BY seq LIMIT 1"),
+      set_state_(db, "UPDATE entry SET state = ?, sum = ? WHERE seq = ?"),
+      unread_of_(db, entries("INDEXED BY entry_of_user WHERE user = ? AND state = 1").c_str()),
+      delete_entry_(db, "DELETE FROM entry WHERE seq = ?"),
+      release_body_(db, "UPDATE body_use SET entries = entries - 1 WHERE id = ? RETURNING entries"),
+      delete_body_(db, "DELETE FROM body WHERE id = ?"),
+      delete_body_use_(db, "DELETE FROM body_use WHERE id = ?"),
+      above_{{db, kAbove.c_str()}, {db, kAbove.c_str()}, {db, kAbove.c_str()}},
+      below_{{db, kBelow.c_str()}, {db, kBelow.c_str()}, {db, kBelow.c_str()}},
+      insert_mark_(db, "INSERT INTO mark VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
+      oldest_mark_of_(db, "SELECT seq, user, at FROM mark WHERE user = ? ORDER BY seq LIMIT 1"),
+      oldest_mark_(db, "SELECT seq, user, at FROM mark ORDER BY seq LIMIT 1"),
+      delete_mark_(db, "DELETE FROM mark WHERE seq = ?"),
+      marks_above_(db,
+                   "SELECT seq, user, at, whole, unread, origin, sum, id FROM mark INDEXED BY mark_of_user "
+                   "WHERE user = ? AND seq > ? ORDER BY seq"),
+      key_(db,
+           "SELECT id, name, content_high, content_low, answer, seq, expires, sum FROM key "
+           "WHERE name_hash = ?"),
+      oldest_key_(db, "SELECT id, expires FROM key ORDER BY id LIMIT 1"),
+      insert_key_(db, "INSERT INTO key VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      delete_key_(db, "DELETE FROM key WHERE id = ?") {}
+
+// ---- users --------------------------------------------------------------------------------------
+
+std::optional<UserRow> Tables::user(std::string_view name) {
+    auto row = user_.query(name);
+    if (!row.next()) return std::nullopt;
+    UserRow u;
+    u.id = row.integer(0);
+    u.name = row.text(1);
+    u.newest = row.number(2);
+    u.lost = row.number(3);
+    u.mark_lost = row.number(4);
+    u.forgotten = row.number(5);
+    u.touched = row.integer(6);
+    u.oldest = row.integer(7);
+    u.notifications = static_cast<uint32_t>(row.integer(8));
+    u.messages = static_cast<uint32_t>(row.integer(9));
+    u.marks = static_cast<uint32_t>(row.integer(10));
+    u.unread = static_cast<uint32_t>(row.integer(11));
+    if (row.number(12) != checksum_of(u) || u.name != name) throw_damaged("a user");
+    return u;
+}
+
+std::string Tables::name_of(int64_t user) {
+    auto row = name_of_.query(user);
+    if (!row.next()) throw_damaged("an entry of nobody");
+    return std::string(row.text(0));
+}
+
+int64_t Tables::newest_user_id() {
+    auto row = newest_user_id_.query();
+    return row.next() ? row.integer(0) : 0;
+}
+
+void Tables::insert_user(const UserRow& u) {
+    insert_user_.run(u.id, u.name, u.newest, u.lost, u.mark_lost, u.forgotten, u.touched, u.oldest,
+                     u.notifications, u.messages, u.marks, u.unread, checksum_of(u));
+}
+
+void Tables::update_user(const UserRow& u) {
+    update_user_.run(u.id, u.newest, u.lost, u.mark_lost, u.forgotten, u.touched, u.oldest, u.notifications,
+                     u.messages, u.marks, u.unread, checksum_of(u));
+}
+
+void Tables::delete_user(int64_t id) {
+    delete_user_.run(id);
+}
+
+std::optional<std::string> Tables::an_empty_user(int64_t before) {
+    auto row = empty_user_.query(before);
+    if (!row.next()) return std::nullopt;
+    return std::string(row.text(0));
+}
+
+// ---- entries ------------------------------------------------------------------------------------
+
+void Tables::insert_entry(const EntryRow& e, const Message* message) {
+    auto insert = [&](const auto& id_hash, const auto& body, const auto&... content) {
+        insert_entry_.run(e.seq, e.user, static_cast<int>(e.state), e.at, id_hash, body, e.content.high,
+                          e.content.low, e.id, checksum_of(e), content...);
+    };
+    auto insert_with = [&](const auto& id_hash) {
+        if (message) {
+            uint64_t const sum = checksum_of(e.seq, message->type, message->topic, message->data);
+            insert(id_hash, nullptr, sum, message->type, message->topic, message->data);
+        } else {
+            insert(id_hash, *e.body, nullptr, nullptr, nullptr, nullptr);
+        }
+    };
+    if (e.id.empty()) {
+        insert_with(nullptr);
+    } else {
+        insert_with(hash_of(e.id));
+    }
+}
+
+void Tables::insert_body(uint64_t id, const Message& message, std::size_t entries) {
+    uint64_t const sum = checksum_of(id, message.type, message.topic, message.data);
+    insert_body_.run(id, sum, message.type, message.topic, message.data);
+    insert_body_use_.run(id, uint64_t{entries});
+}
+
+std::optional<EntryRow> Tables::notification(int64_t user, std::string_view id) {
+    auto rows = notification_.query(user, hash_of(id));
+    while (rows.next()) {
+        auto entry = read_entry(rows);
+        if (entry.id == id) return entry;
+    }
+    return std::nullopt;
+}
+
+std::optional<EntryRow> Tables::entry(uint64_t seq) {
+    auto rows = entry_.query(seq);
+    if (!rows.next()) return std::nullopt;
+    return read_entry(rows);
+}
+
+std::optional<Oldest> Tables::oldest_entry(int64_t user, EntryState state) {
+    return read_oldest(oldest_of_user_.query(user, static_cast<int>(state)));
+}
+std::optional<Oldest> Tables::oldest_entry() {
+    return read_oldest(oldest_entry_.query());
+}
+
+void Tables::set_read(const EntryRow& entry) {
+    EntryRow changed = entry;
+    changed.state = EntryState::read;
+    set_state_.run(static_cast<int>(changed.state), checksum_of(changed), changed.seq);
+}
+
+uint32_t Tables::set_all_read(int64_t user) {
+    std::vector<EntryRow> unread;
+    {
+        auto rows = unread_of_.query(user);
+        while (rows.next())
+            unread.push_back(read_entry(rows));
+    }
+    for (const auto& entry : unread)
+        set_read(entry);
+    return static_cast<uint32_t>(unread.size());
+}
+
+void Tables::delete_entry(const EntryRow& entry) {
+    delete_entry_.run(entry.seq);
+    if (!entry.body) return;
+    int64_t left = 0;
+    {
+        auto rows = release_body_.query(*entry.body);
+        if (!rows.next()) throw_damaged("an entry without its content");
+        left = rows.integer(0);
+    }
+    if (left > 0) return;
+    delete_body_.run(*entry.body);
+    delete_body_use_.run(*entry.body);
+}
+
+// ---- marks --------------------------------------------------------------------------------------
+
+void Tables::insert_mark(const MarkRow& m) {
+    insert_mark_.run(m.seq, m.user, m.at, m.all, m.unread, m.origin.value, checksum_of(m), m.id);
+}
+std::optional<Oldest> Tables::oldest_mark(int64_t user) {
+    return read_oldest(oldest_mark_of_.query(user));
+}
+std::optional<Oldest> Tables::oldest_mark() {
+    return read_oldest(oldest_mark_.query());
+}
+void Tables::delete_mark(uint64_t seq) {
+    delete_mark_.run(seq);
+}
+
+// ---- idempotency keys ---------------------------------------------------------------------------
+
+std::optional<KeyRow> Tables::key(std::string_view name) {
+    auto rows = key_.query(hash_of(name));
+    while (rows.next()) {
+        KeyRow k;
+        k.id = rows.integer(0);
+        k.name = rows.text(1);
+        k.hash = {rows.number(2), rows.number(3)};
+        k.answer = rows.text(4);
+        k.offset = rows.number(5);
+        k.expires = rows.integer(6);
+        if (rows.number(7) != checksum_of(k)) throw_damaged("an idempotency key");
+        if (k.name == name) return k;
+    }
+    return std::nullopt;
+}
+
+std::optional<std::pair<int64_t, int64_t>> Tables::oldest_key() {
+    auto rows = oldest_key_.query();
+    if (!rows.next()) return std::nullopt;
+    return std::pair{rows.integer(0), rows.integer(1)};
+}
+
+void Tables::insert_key(const KeyRow& k) {
+    insert_key_.run(hash_of(k.name), k.hash.high, k.hash.low, k.expires, k.offset, checksum_of(k), k.answer,
+                    k.name);
+}
+
+void Tables::delete_key(int64_t id) {
+    delete_key_.run(id);
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+std::shared_ptr<const Message> Tables::message_of(const EntryRow& entry, const Statement::Rows& rows) {
+    auto message = std::make_shared<Message>();
+    message->notification_id = entry.id;
+    auto read = [&](uint64_t place, const Statement::Rows& from, int column) {
+        message->type = from.text(column + 1);
+        message->topic = from.text(column + 2);
+        message->data = from.text(column + 3);
+        if (from.number(column) != checksum_of(place, message->type, message->topic, message->data))
+            throw_damaged("a message");
+    };
+    if (!entry.body) {
+        read(entry.seq, rows, kAfterEntryColumns);
+        return message;
+    }
+    auto body = body_.query(*entry.body);
+    if (!body.next()) throw_damaged("an entry without its content");
+    read(*entry.body, body, 0);
+    return message;
+}
+
+Tables::Cursor::Cursor(Tables& tables, Statement& statement, int64_t user, EntryState state, uint64_t bound)
+    : tables_(tables),
+      rows_(statement.query(user, static_cast<int>(state), bound)),
+      user_(user),
+      state_(state) {
+    next();
+}
+
+void Tables::Cursor::next() {
+    seq_ = rows_.next() ? rows_.number(0) : 0;
+}
+
+Record Tables::Cursor::record() const {
+    auto const entry = read_entry(rows_);
+    if (entry.user != user_ || entry.state != state_) throw_damaged("an entry of another user");
+    Record record;
+    record.offset = entry.seq;
+    record.kind = state_ == EntryState::message ? Record::Kind::message : Record::Kind::notification;
+    record.read = state_ == EntryState::read;
+    record.message = tables_.message_of(entry, rows_);
+    return record;
+}
+
+Tables::Cursor Tables::above(int64_t user, EntryState state, uint64_t seq) {
+    return {*this, above_[static_cast<int>(state)], user, state, seq};
+}
+Tables::Cursor Tables::below(int64_t user, EntryState state, uint64_t seq) {
+    return {*this, below_[static_cast<int>(state)], user, state, seq};
+}
+
+Tables::MarkCursor::MarkCursor(Statement& statement, int64_t user, uint64_t bound)
+    : rows_(statement.query(user, bound)) {
+    row_.user = user;
+    next();
+}
+
+void Tables::MarkCursor::next() {
+    if (!rows_.next()) {
+        row_.seq = 0;
+        return;
+    }
+    row_.seq = rows_.number(0);
+    bool const same_user = rows_.integer(1) == row_.user;
+    row_.at = rows_.integer(2);
+    row_.all = rows_.integer(3) != 0;
+    row_.unread = static_cast<uint32_t>(rows_.integer(4));
+    row_.origin = MarkOrigin(rows_.number(5));
+    row_.id = rows_.text(7);
+    if (!same_user || rows_.number(6) != checksum_of(row_)) throw_damaged("a read mark");
+}
+
+Record Tables::MarkCursor::record() const {
+    Record record;
+    record.offset = row_.seq;
+    record.kind = Record::Kind::read_mark;
+    record.notification_id = row_.id;
+    record.all = row_.all;
+    record.unread_count = row_.unread;
+    record.origin = row_.origin;
+    return record;
+}
+
+Tables::MarkCursor Tables::marks_above(int64_t user, uint64_t seq) {
+    return {marks_above_, user, seq};
+}
+
+}  // namespace rc::store::sqlite

@@ -1,0 +1,152 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ringcast/store/log.h"
+#include "sqlite.h"
+
+/// The rows of a user's log, read with their checksums checked and written with them made. Every call may
+/// throw SqlError. Core: the store's thread.
+namespace rc::store::sqlite {
+
+struct UserRow {
+    int64_t id = 0;
+    std::string name;
+    uint64_t newest = 0;     // offset
+    uint64_t lost = 0;       // the newest message or notification that retention took
+    uint64_t mark_lost = 0;  // the same of read marks
+    uint64_t forgotten = 0;  // this user may have had a log before, and lost it, up to here
+    int64_t touched = 0;     // ns since 1970: when `newest` was given
+    int64_t oldest = 0;      // nothing of the user's is older than this
+    uint32_t notifications = 0, messages = 0, marks = 0;  // rows
+    uint32_t unread = 0;
+
+    [[nodiscard]] bool empty() const { return notifications == 0 && messages == 0 && marks == 0; }
+};
+
+enum class EntryState : uint8_t { message = 0, unread = 1, read = 2 };
+
+/// An entry without what was published.
+struct EntryRow {
+    uint64_t seq = 0;
+    int64_t user = 0;
+    EntryState state = EntryState::message;
+    int64_t at = 0;
+    std::optional<uint64_t> body;  // where the content stands, unless in the entry
+    ContentHash content;
+    std::string id;  // of the notification
+};
+
+struct MarkRow {
+    uint64_t seq = 0;
+    int64_t user = 0;
+    int64_t at = 0;
+    bool all = false;
+    uint32_t unread = 0;
+    MarkOrigin origin = kNoOrigin;
+    std::string id;
+};
+
+struct KeyRow {
+    int64_t id = 0;
+    std::string name;
+    ContentHash hash;
+    std::string answer;
+    uint64_t offset = 0;
+    int64_t expires = 0;
+};
+
+/// An entry or mark at the head of its table.
+struct Oldest {
+    uint64_t seq = 0;
+    int64_t user = 0;
+    int64_t at = 0;
+};
+
+class Tables {
+  public:
+    explicit Tables(Database& db);
+
+    // ---- users ----
+    [[nodiscard]] std::optional<UserRow> user(std::string_view name);
+    [[nodiscard]] std::string name_of(int64_t user);
+    [[nodiscard]] int64_t newest_user_id();
+    void insert_user(const UserRow& user);
+    void update_user(const UserRow& user);
+    void delete_user(int64_t id);
+    /// Some user who has nothing, untouched since `before`.
+    [[nodiscard]] std::optional<std::string> an_empty_user(int64_t before);
+
+    // ---- entries ----
+    /// @param message  null: the content stands in entry.body
+    void insert_entry(const EntryRow& entry, const Message* message);
+    void insert_body(uint64_t id, const Message& message, std::size_t entries);
+    [[nodiscard]] std::optional<EntryRow> notification(int64_t user, std::string_view id);
+    [[nodiscard]] std::optional<EntryRow> entry(uint64_t seq);
+    [[nodiscard]] std::optional<Oldest> oldest_entry(int64_t user, EntryState state);
+    [[nodiscard]] std::optional<Oldest> oldest_entry();
+    void set_read(const EntryRow& entry);
+    /// Marks all unread ones as read. @return how many
+    uint32_t set_all_read(int64_t user);
+    void delete_entry(const EntryRow& entry);
+
+    // ---- marks ----
+    void insert_mark(const MarkRow& mark);
+    [[nodiscard]] std::optional<Oldest> oldest_mark(int64_t user);
+    [[nodiscard]] std::optional<Oldest> oldest_mark();
+    void delete_mark(uint64_t seq);
+
+    // ---- idempotency keys ----
+    [[nodiscard]] std::optional<KeyRow> key(std::string_view name);
+    [[nodiscard]] std::optional<std::pair<int64_t, int64_t>> oldest_key();  // id, expires
+    void insert_key(const KeyRow& key);                                     // its id is given
+    void delete_key(int64_t id);
+
+    /// A user's entries of one state above an offset, ascending, or below one, descending.
+    class Cursor {
+      public:
+        Cursor(Tables& tables, Statement& statement, int64_t user, EntryState state, uint64_t bound);
+        [[nodiscard]] uint64_t seq() const { return seq_; }  // 0: at the end
+        void next();
+        [[nodiscard]] Record record() const;
+
+      private:
+        Tables& tables_;
+        Statement::Rows rows_;
+        int64_t user_;
+        EntryState state_;
+        uint64_t seq_ = 0;
+    };
+    [[nodiscard]] Cursor above(int64_t user, EntryState state, uint64_t seq);
+    [[nodiscard]] Cursor below(int64_t user, EntryState state, uint64_t seq);
+    /// A user's marks above an offset, ascending.
+    class MarkCursor {
+      public:
+        MarkCursor(Statement& statement, int64_t user, uint64_t bound);
+        [[nodiscard]] uint64_t seq() const { return row_.seq; }  // 0: at the end
+        void next();
+        [[nodiscard]] Record record() const;
+
+      private:
+        Statement::Rows rows_;
+        MarkRow row_;
+    };
+    [[nodiscard]] MarkCursor marks_above(int64_t user, uint64_t seq);
+
+  private:
+    [[nodiscard]] std::shared_ptr<const Message> message_of(const EntryRow& entry,
+                                                            const Statement::Rows& rows);
+
+    Statement user_, name_of_, newest_user_id_, insert_user_, update_user_, delete_user_, empty_user_;
+    Statement insert_entry_, insert_body_, insert_body_use_, body_, notification_, entry_;
+    Statement oldest_of_user_, oldest_entry_, set_state_, unread_of_, delete_entry_;
+    Statement release_body_, delete_body_, delete_body_use_;
+    Statement above_[3], below_[3];  // one for each state, because they run side by side
+    Statement insert_mark_, oldest_mark_of_, oldest_mark_, delete_mark_, marks_above_;
+    Statement key_, oldest_key_, insert_key_, delete_key_;
+};
+
+}  // namespace rc::store::sqlite

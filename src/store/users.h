@@ -1,0 +1,87 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "ringcast/base/time.h"
+#include "sqlite_file.h"
+#include "tables.h"
+
+namespace rc::store::sqlite {
+
+struct User {
+    UserRow row;
+    bool stored = true;  // false: its row is yet to be inserted
+    bool dirty = false;
+};
+
+/// The users' logs within a transaction: offsets, counts and retention. Rows of users are changed here, and
+/// written once at the transaction's end; those used last stay for the next one. Every call may throw
+/// SqlError; then rollback(). Core: the store's thread. Cost: memory for kCachedMax users.
+class Users {
+  public:
+    /// @param kept_max  notifications of a user, and as many other messages
+    Users(Tables& tables, uint32_t kept_max) : tables_(tables), kept_max_(kept_max) {}
+
+    /// The file holds this, and nothing else is known.
+    void reset(State state);
+    /// @param cutoff  what is from then or before has expired
+    /// @param may_expire  whether what has expired may be deleted
+    void begin(WallTime now, WallTime cutoff, bool may_expire);
+    /// Writes what has changed. @return whether anything has, the state included
+    bool flush();
+    void committed();
+    void rollback();
+
+    [[nodiscard]] const State& state() const { return state_; }
+    State& state() { return state_; }
+    State& change() {
+        changed_ = true;
+        return state_;
+    }
+
+    /// The user's log without what has expired, or null. Lent until the transaction ends.
+    User* find(std::string_view name);
+    User& make(std::string_view name);
+
+    /// Gives the entry its offset, and takes the oldest away where there are too many. @return the offset
+    uint64_t append(User& user, EntryRow entry, const Message& message);
+    /// Writes a read mark. @return its offset
+    uint64_t mark(User& user, const std::string& id, bool all, MarkOrigin origin);
+    void set_read(User& user, const EntryRow& entry);
+    uint32_t set_all_read(User& user);
+    void erase(User& user, const EntryRow& entry);
+
+    /// Deletes up to so many of the records and users that have expired. @return how many there were less
+    uint32_t sweep(uint32_t rows);
+
+  private:
+    static constexpr std::size_t kCachedMax = 8'192;
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
+    };
+
+    User& touch(User& user);
+    uint64_t next_offset(User& user);
+    void lose(User& user, uint64_t seq);
+    void lose_mark(User& user, uint64_t seq);
+    void lose_oldest(User& user, bool notification);
+    void lose_expired(User& user);
+    void flush_users();
+    void forget(User& user);
+    User& owner(int64_t id);
+
+    Tables& tables_;
+    uint32_t const kept_max_;
+    State state_, committed_;
+    bool changed_ = false, may_expire_ = false;
+    int64_t now_ = 0, cutoff_ = 0;
+    int64_t newest_id_ = 0, committed_newest_id_ = 0;
+    std::unordered_map<std::string, User, Hash, std::equal_to<>> users_;
+    std::vector<User*> dirty_;
+};
+
+}  // namespace rc::store::sqlite

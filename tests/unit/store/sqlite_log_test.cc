@@ -1,0 +1,367 @@
+// What the log on disk promises beyond the contract of all logs: that it is there after the process has
+// ended.
+#include "ringcast/store/sqlite_log.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <fstream>
+
+#include "log_harness.h"
+
+namespace rc::store {
+namespace {
+
+using Offsets = std::vector<uint64_t>;
+
+// A directory, and a log on it that may be closed, killed and opened again.
+class Disk {
+  public:
+    Harness& open(const LogOptions& options = {}) { return open(sqlite_options(options, directory.path)); }
+    Harness& open(SqliteLog::Options options) {
+        harness.reset();
+        auto log = SqliteLog::open(std::move(options));
+        if (!log) throw std::runtime_error(log.error().message);
+        epoch = (*log)->epoch();
+        harness = std::make_unique<Harness>(std::move(*log));
+        harness->tokens = 1'000 * ++times;
+        return *harness;
+    }
+    SqliteLog::Options options() const { return sqlite_options({}, directory.path); }
+    [[nodiscard]] Errc error_of_opening() {
+        harness.reset();
+        auto log = SqliteLog::open(options());
+        if (log) return Errc::system;
+        last_message = log.error().message;
+        return log.error().code;
+    }
+    /// What a process that is killed now leaves behind.
+    void kill() {
+        TestDirectory left;
+        std::filesystem::remove(left.path);
+        std::filesystem::copy(directory.path, left.path, std::filesystem::copy_options::recursive);
+        harness.reset();
+        std::filesystem::remove_all(directory.path);
+        std::filesystem::copy(left.path, directory.path, std::filesystem::copy_options::recursive);
+    }
+    [[nodiscard]] std::string file() const { return directory.path + "/log.db"; }
+
+    TestDirectory directory;
+    std::unique_ptr<Harness> harness;
+    std::string epoch, last_message;
+    uint64_t times = 0;
+};
+
+TEST(SqliteLog, HasAfterAKillWhatItHadAnswered) {
+    Disk disk;
+    auto* h = &disk.open();
+    h->send("ada", "1");
+    h->notify("ada", "n1", "2");
+    h->append(Harness::message_to({"ada", "grace"}, "3"));
+    h->mark("ada", "n1");
+    disk.kill();
+    h = &disk.open();
+    auto const ada = h->since("ada", 0);
+    EXPECT_EQ(offsets(ada.records), (Offsets{1, 2, 3, 5}));
+    EXPECT_EQ(ada.records[0].message->data, "1");
+    EXPECT_EQ(ada.records[1].message->notification_id, "n1");
+    EXPECT_TRUE(ada.records[1].read);
+    EXPECT_EQ(ada.records[2].message->data, "3");
+    EXPECT_EQ(ada.records[3].kind, Record::Kind::read_mark);
+    EXPECT_EQ(ada.unread_count, 0u);
+    EXPECT_EQ(h->since("grace", 0).records.at(0).message->data, "3");
+    EXPECT_EQ(h->send("ada").offset, 6u);
+    EXPECT_EQ(disk.epoch, "e");
+}
+
+TEST(SqliteLog, IdempotencySurvivesARestart) {
+    Disk disk;
+    auto* h = &disk.open();
+    auto const request = Harness::with_key(Harness::message_to({"ada"}, "{}"), "k");
+    auto const first = h->append(request);
+    ASSERT_EQ(h->ask<ReserveAnswer>(reserve("topic", 1, "id")).verdict, ReserveAnswer::Verdict::fresh);
+    ASSERT_TRUE(h->log.submit(Settle{"topic", true}));
+    h->run();
+    disk.kill();
+    h = &disk.open();
+    auto const again = h->append(request);
+    EXPECT_TRUE(again.duplicate);
+    EXPECT_EQ(again.id, first.id);
+    EXPECT_EQ(again.offset, first.offset);
+    EXPECT_TRUE(h->out.publications().empty());
+    auto const topic = h->ask<ReserveAnswer>(reserve("topic", 1, "another"));
+    EXPECT_EQ(topic.verdict, ReserveAnswer::Verdict::repeat);
+    EXPECT_EQ(topic.id, "id");
+    h->now += hours(24);
+    EXPECT_FALSE(h->append(request).duplicate);
+}
+
+TEST(SqliteLog, AReservationThatWasNotSettledIsForgottenByARestart) {
+    Disk disk;
+    disk.open().ask<ReserveAnswer>(reserve("k", 1, "id"));
+    disk.kill();
+    EXPECT_EQ(disk.open().ask<ReserveAnswer>(reserve("k", 1, "id")).verdict, ReserveAnswer::Verdict::fresh);
+}
+
+TEST(SqliteLog, OffsetsOfRemovedMessagesAreNotGivenAgain) {
+    Disk disk;
+    disk.open().notify("ada", "n1");
+    disk.harness->remove("ada", "n1");
+    EXPECT_EQ(disk.open().send("ada").offset, 2u);
+}
+
+TEST(SqliteLog, LostOffsetsOfForgottenUsersAreAGapAfterARestartToo) {
+    Disk disk;
+    auto* h = &disk.open(LogOptions{.retention = hours(10)});
+    h->send("ada");
+    h->send("ada");
+    auto const later = h->now += hours(10);
+    h->run();
+    EXPECT_EQ(h->log.figures().users, 0u);
+    h = &disk.open(LogOptions{.retention = hours(10)});
+    h->now = later;
+    h->send("ada");
+    EXPECT_TRUE(h->since("ada", 1).gap);
+    EXPECT_FALSE(h->since("ada", 2).gap);
+}
+
+TEST(SqliteLog, AMessageToManyIsStoredOnceAndGoneWithItsLastReceiver) {
+    Disk disk;
+    auto* h = &disk.open();
+    std::vector<std::string> users;
+    for (int i = 0; i < 1'000; ++i)
+        users.push_back(std::to_string(i));
+    h->append(Harness::message_to(users, std::string(50'000, 'x'), "n"));
+    h = &disk.open();  // closed: everything is in the file
+    EXPECT_LT(std::filesystem::file_size(disk.file()), 500'000u);
+    for (const auto& user : users)
+        EXPECT_TRUE(h->remove(user, "n").found);
+    std::string const large(300'000, 'y');
+    h->send("ada", large);  // into the pages that are free now
+    EXPECT_EQ(h->since("ada", 0).records.at(0).message->data, large);
+    disk.harness.reset();
+    EXPECT_LT(std::filesystem::file_size(disk.file()), 700'000u);
+}
+
+TEST(SqliteLog, CountsArePartOfTheTransaction) {
+    Disk disk;
+    auto* h = &disk.open();
+    h->notify("ada", "a");
+    h->notify("ada", "b");
+    h->mark("ada", "a");
+    h->send("grace");
+    h->append(Harness::with_key(Harness::message_to({"ada"}, "{}"), "k"));
+    disk.kill();
+    auto const figures = disk.open().log.figures();
+    EXPECT_EQ(figures.users, 2u);
+    EXPECT_EQ(figures.notifications, 2u);
+    EXPECT_EQ(figures.messages, 2u);
+    EXPECT_EQ(figures.marks, 1u);
+    EXPECT_EQ(figures.keys, 1u);
+    EXPECT_EQ(disk.harness->unread("ada"), 1u);
+}
+
+TEST(SqliteLog, SpaceIsGivenBack) {
+    Disk disk;
+    auto* h = &disk.open(LogOptions{.retention = hours(10), .sweep_per_step = 1'000});
+    for (int i = 0; i < 400; ++i)
+        h->send("ada", std::string(50'000, 'x'));
+    h->log.step(h->now, h->out);
+    h->now += hours(10);
+    h->run();
+    disk.harness.reset();
+    EXPECT_LT(std::filesystem::file_size(disk.file()), 6'000'000u);
+}
+
+// ---- epochs -------------------------------------------------------------------------------------
+
+TEST(SqliteLog, WritesWithoutSyncGetANewEpochAfterAPowerCutOnly) {
+    auto epoch_after = [](Durability durability, std::string boot, bool killed) {
+        Disk disk;
+        auto options = disk.options();
+        options.durability = durability;
+        disk.open(options).send("ada");
+        if (killed) disk.kill();
+        options.boot_id = std::move(boot);
+        options.fresh_epoch = "new";
+        disk.open(options);
+        return disk.epoch;
+    };
+    EXPECT_EQ(epoch_after(Durability::write, "another", true), "new");
+    EXPECT_EQ(epoch_after(Durability::write, "another", false), "e");
+    EXPECT_EQ(epoch_after(Durability::write, "boot", true), "e");
+    EXPECT_EQ(epoch_after(Durability::fsync, "another", true), "e");
+}
+
+// ---- files that cannot be used ------------------------------------------------------------------
+
+void write_at(const std::string& path, std::streamoff at, std::string_view bytes) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(at);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    ASSERT_TRUE(file.good());
+}
+
+TEST(SqliteLog, RefusesANewerFileAndLeavesItAsItIs) {
+    Disk disk;
+    disk.open().send("ada");
+    disk.harness.reset();
+    write_at(disk.file(), 60, std::string_view("\0\0\0\x63", 4));  // user_version: 99
+    auto const size = std::filesystem::file_size(disk.file());
+    EXPECT_EQ(disk.error_of_opening(), Errc::data_unusable);
+    EXPECT_NE(disk.last_message.find("newer"), std::string::npos) << disk.last_message;
+    EXPECT_EQ(disk.last_message.find('\n'), std::string::npos);
+    EXPECT_EQ(std::filesystem::file_size(disk.file()), size);
+}
+
+TEST(SqliteLog, RefusesWhatIsNoneOfItsFiles) {
+    for (auto [at, bytes] :
+         {std::pair<std::streamoff, std::string>{0, "damaged"}, {68, "none"}, {60, std::string(4, '\0')}}) {
+        Disk disk;
+        disk.open().send("ada");
+        disk.harness.reset();
+        write_at(disk.file(), at, bytes);
+        EXPECT_EQ(disk.error_of_opening(), Errc::data_unusable) << at;
+    }
+}
+
+TEST(SqliteLog, NeverStartsAnewOverWhatIsLeft) {
+    Disk disk;
+    disk.open().send("ada");
+    disk.kill();
+    std::filesystem::remove(disk.file());
+    EXPECT_EQ(disk.error_of_opening(), Errc::data_unusable);
+    EXPECT_FALSE(std::filesystem::exists(disk.file()));
+    std::ofstream(disk.file()).flush();  // empty
+    EXPECT_EQ(disk.error_of_opening(), Errc::data_unusable);
+    EXPECT_EQ(std::filesystem::file_size(disk.file()), 0u);
+}
+
+TEST(SqliteLog, RefusesAFileThatWasCutShort) {
+    Disk disk;
+    for (int i = 0; i < 20; ++i)
+        (i == 0 ? disk.open() : *disk.harness).send("ada", std::string(10'000, 'x'));
+    disk.harness.reset();
+    std::filesystem::resize_file(disk.file(), std::filesystem::file_size(disk.file()) / 2);
+    EXPECT_EQ(disk.error_of_opening(), Errc::data_unusable);
+}
+
+TEST(SqliteLog, MakesAFreshStartWhereAFirstOneWasCutOff) {
+    Disk disk;
+    std::ofstream(disk.file() + ".new") << "half a file";
+    EXPECT_EQ(disk.open().send("ada").offset, 1u);
+    EXPECT_FALSE(std::filesystem::exists(disk.file() + ".new"));
+}
+
+TEST(SqliteLog, NeverServesADamagedRow) {
+    for (std::string const what : {"the data itself", "ada-the-user", "the-notification-id"}) {
+        Disk disk;
+        auto* h = &disk.open();
+        h->notify("ada-the-user", "the-notification-id", "the data itself");
+        disk.harness.reset();
+        std::ifstream in(disk.file(), std::ios::binary);
+        std::string const bytes{std::istreambuf_iterator<char>(in), {}};
+        int found = 0;
+        for (auto at = bytes.find(what); at != std::string::npos; at = bytes.find(what, at + 1), ++found)
+            write_at(disk.file(), static_cast<std::streamoff>(at) + 2, "#");
+        ASSERT_GT(found, 0);
+        auto damaged = what;
+        damaged[2] = '#';
+        h = &disk.open();
+        auto const answer = h->since(what == "ada-the-user" ? damaged : "ada-the-user", 0);
+        EXPECT_TRUE(answer.unavailable) << what;
+        EXPECT_TRUE(answer.records.empty());
+        EXPECT_TRUE(h->log.figures().down);
+        EXPECT_EQ(h->send("ada-the-user").verdict, AppendAnswer::Verdict::unavailable);
+    }
+}
+
+// ---- a disk that refuses ------------------------------------------------------------------------
+
+// Files may not grow while this lives.
+class NoSpace {
+  public:
+    explicit NoSpace(rlim_t bytes) {
+        ::signal(SIGXFSZ, SIG_IGN);
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        rlimit const now{bytes, before_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &now);
+    }
+    ~NoSpace() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+  private:
+    rlimit before_{};
+};
+
+TEST(SqliteLog, RefusesWritesWhileTheDiskDoesAndServesWhatIsThere) {
+    Disk disk;
+    auto& h = disk.open();
+    h.notify("ada", "n1");
+    auto const before = h.log.figures();
+    {
+        NoSpace const full(4'096);
+        EXPECT_EQ(h.send("ada").verdict, AppendAnswer::Verdict::unavailable);
+        EXPECT_TRUE(h.log.figures().down);
+        EXPECT_TRUE(h.mark("ada", "n1").unavailable);
+        EXPECT_TRUE(h.read_all("ada").unavailable);
+        EXPECT_TRUE(h.remove("ada", "n1").unavailable);
+        EXPECT_EQ(h.ask<ReserveAnswer>(reserve("k", 1, "id")).verdict, ReserveAnswer::Verdict::unavailable);
+        EXPECT_EQ(offsets(h.since("ada", 0).records), Offsets{1});
+        EXPECT_EQ(h.list("ada").unread_count, 1u);
+        EXPECT_EQ(h.unread("ada"), 1u);
+        EXPECT_TRUE(h.out.marks().empty());
+        EXPECT_EQ(h.out.publications().size(), 1u);
+        h.now += seconds(2);
+        h.run();
+        EXPECT_TRUE(h.log.figures().down);
+    }
+    h.now += seconds(1);
+    h.run();
+    EXPECT_FALSE(h.log.figures().down);
+    EXPECT_EQ(h.log.figures().messages, before.messages);
+    EXPECT_EQ(h.send("ada").offset, 2u);
+    EXPECT_TRUE(h.mark("ada", "n1").found);
+}
+
+TEST(SqliteLog, ABatchThatFailsIsAnsweredWholeAndItsReadsAreReadAnew) {
+    Disk disk;
+    auto& h = disk.open();
+    h.notify("ada", "n1");
+    ASSERT_EQ(h.ask<ReserveAnswer>(reserve("old", 1, "id")).verdict, ReserveAnswer::Verdict::fresh);
+    h.out.events.clear();
+    auto submit = [&](auto request, uint64_t token) {
+        request.ticket = {1, token};
+        ASSERT_TRUE(h.log.submit(Request(std::move(request))));
+    };
+    submit(Harness::message_to({"ada", "grace"}, "new"), 1);
+    submit(Harness::read_request("ada", Read::Mode::since), 2);
+    submit(reserve("k", 1, "id"), 3);
+    submit(reserve("k", 1, "id"), 4);  // waits for the one before
+    submit(MarkRead{{}, UserId{"ada"}, "n1"}, 5);
+    ASSERT_TRUE(h.log.submit(Settle{"old", true}));
+    {
+        NoSpace const full(4'096);
+        h.log.step(h.now, h.out);
+    }
+    EXPECT_TRUE(h.out.publications().empty());
+    EXPECT_TRUE(h.out.marks().empty());
+    EXPECT_EQ(h.out.answers().size(), 5u);
+    EXPECT_EQ(h.out.answers_of<AppendAnswer>().at(0).verdict, AppendAnswer::Verdict::unavailable);
+    EXPECT_EQ(offsets(h.out.answers_of<ReadAnswer>().at(0).records), Offsets{1});
+    for (const auto& answer : h.out.answers_of<ReserveAnswer>())
+        EXPECT_EQ(answer.verdict, ReserveAnswer::Verdict::unavailable);
+    EXPECT_TRUE(h.out.answers_of<MarkReadAnswer>().at(0).unavailable);
+    EXPECT_EQ(h.log.figures().waiting, 0u);
+    h.now += seconds(1);
+    h.run();
+    // What was settled has been delivered: it is remembered all the same.
+    EXPECT_EQ(h.ask<ReserveAnswer>(reserve("old", 1, "x")).verdict, ReserveAnswer::Verdict::repeat);
+    EXPECT_EQ(h.ask<ReserveAnswer>(reserve("k", 1, "id")).verdict, ReserveAnswer::Verdict::fresh);
+    EXPECT_EQ(h.send("grace").offset, 2u);
+    disk.kill();
+    EXPECT_EQ(disk.open().ask<ReserveAnswer>(reserve("old", 1, "x")).verdict, ReserveAnswer::Verdict::repeat);
+}
+
+}  // namespace
+}  // namespace rc::store
