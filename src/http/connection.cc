@@ -1,6 +1,7 @@
 #include "ringcast/http/connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ringcast/base/assert.h"
 #include "ringcast/base/shared_bytes.h"
@@ -300,13 +301,12 @@ void Connection::read_body(std::string_view& bytes) {
     bytes.remove_prefix(consumed);
     uint64_t const grown = reading.body.size() - body_held_;
     body_held_ += grown;
-    server_.body_bytes_ += grown;
-    server_.metrics.body_bytes.set(server_.body_bytes_);
+    bool const fits = server_.hold_body(grown);
     if (state == BodyParser::State::failed) {
         auto const failure = reading.body_parser.failure();
         return refuse(failure.status, failure.message);
     }
-    if (server_.body_bytes_ > server_.limits_.body_bytes_max) {
+    if (!fits) {
         return refuse(503, "too many request bodies are being read at the moment");
     }
     if (state == BodyParser::State::complete) return hand_over();
@@ -333,9 +333,7 @@ void Connection::hand_over() {
 }
 
 void Connection::release_body() {
-    server_.body_bytes_ -= body_held_;
-    body_held_ = 0;
-    server_.metrics.body_bytes.set(server_.body_bytes_);
+    server_.release_body(std::exchange(body_held_, 0));
 }
 
 // --- Connection: answers out
@@ -413,32 +411,33 @@ void Connection::on_drained() {
 // --- Server
 
 Server::Server(reactor::Reactor& reactor, net::StreamTable& table, const ServerLimits& limits,
-               RequestHandler& handler)
-    : reactor_(reactor), table_(table), limits_(limits), handler_(handler) {
+               ProcessUse& use, RequestHandler& handler)
+    : reactor_(reactor), table_(table), limits_(limits), use_(use), handler_(handler) {
     RC_ASSERT(limits.header_bytes > 0 && limits.requests_max > 0);
     RC_ASSERT(limits.send_timeout >= Duration(kSendLooks));
 }
 
 Server::~Server() {
     RC_ASSERT(connections_.empty());
+    use_.body_bytes.give_back(body_leased_);
 }
 
 void Server::on_accept(io::File file, const net::PeerAddress& peer) {
     assert_own_core();
     metrics.accepted.add();
-    bool const refused = connections_.size() - refused_ >= limits_.connections_max;
+    bool const refused = !use_.connections.take(1, limits_.connections_max);
     if (refused) metrics.refused.add();
-    if (refused && refused_ == kRefusedConnectionsMax) return reactor_.ring().discard(file);
+    if (refused && !use_.refused.take(1, kRefusedConnectionsMax)) return reactor_.ring().discard(file);
 
     auto connection = std::make_unique<Connection>(*this, peer, refused);
     if (!connection->open(file)) {
         if (!refused) metrics.refused.add();
+        (refused ? use_.refused : use_.connections).give_back(1);
         return reactor_.ring().discard(file);
     }
     connection->index = connections_.size();
     connections_.push_back(std::move(connection));
     metrics.connections.set(connections_.size());
-    if (refused) ++refused_;
 }
 
 Connection* Server::find(net::StreamHandle handle) {
@@ -474,7 +473,7 @@ void Server::proceed_later(Connection& connection) {
 }
 
 void Server::bury(Connection& connection) {
-    if (connection.refused()) --refused_;
+    (connection.refused() ? use_.refused : use_.connections).give_back(1);
     size_t const index = connection.index;
     dead_.push_back(std::move(connections_[index]));
     if (index + 1 < connections_.size()) {
@@ -483,6 +482,29 @@ void Server::bury(Connection& connection) {
     }
     connections_.pop_back();
     metrics.connections.set(connections_.size());
+}
+
+// False: the process has no more; the bytes are held all the same, until their request is refused.
+bool Server::hold_body(uint64_t bytes) {
+    body_bytes_ += bytes;
+    metrics.body_bytes.set(body_bytes_);
+    while (body_leased_ < body_bytes_) {
+        uint64_t const step = std::min(kBodyLeaseBytes, limits_.body_bytes_max);
+        if (!use_.body_bytes.take(step, limits_.body_bytes_max)) return false;
+        body_leased_ += step;
+    }
+    return true;
+}
+
+void Server::release_body(uint64_t bytes) {
+    body_bytes_ -= bytes;
+    metrics.body_bytes.set(body_bytes_);
+    // One step stays for the next request.
+    uint64_t const step = std::min(kBodyLeaseBytes, limits_.body_bytes_max);
+    while (body_leased_ >= body_bytes_ + 2 * step) {
+        body_leased_ -= step;
+        use_.body_bytes.give_back(step);
+    }
 }
 
 bool Server::run_slice() {

@@ -83,12 +83,10 @@ ws::Endpoint::Options endpoint_options(const Config& config) {
     return options;
 }
 
-http::ServerLimits http_limits(const Config& config, uint32_t workers) {
+http::ServerLimits http_limits(const Config& config) {
     http::ServerLimits limits;
     limits.header_bytes = config.limits.header_bytes;
     limits.head_timeout = config.limits.handshake_timeout;
-    limits.connections_max = std::max(1U, limits::kApiConnectionsMax / workers);
-    limits.body_bytes_max = std::max<uint64_t>(limits::kBatchBytesMax, limits::kApiBodyBytesMax / workers);
     return limits;
 }
 
@@ -106,7 +104,7 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
       sequencer_(reactor, shared.workers),
       user_limit_(*this, shared.config.limits.connections_per_user, shared.workers),
       api_(*this),
-      http_(reactor, streams_, http_limits(shared.config, shared.workers), api_),
+      http_(reactor, streams_, http_limits(shared.config), shared.api_use, api_),
       client_acceptor_(reactor, kClientAcceptTable, true, *this),
       api_acceptor_(reactor, kApiAcceptTable, false, http_),
       heartbeat_(ws::text_frame(proto::kHeartbeat)),

@@ -23,7 +23,7 @@
 
 namespace rc::server {
 
-/// What all cores of a process share, and nobody changes while they run.
+/// What all cores of a process share. Nobody changes it while they run, but for the counts of api_use.
 struct Shared {
     const Config& config;
     std::string api_key;
@@ -34,6 +34,7 @@ struct Shared {
     reactor::CoreId store = 0, main = 0;  // places in the mesh, behind the workers
     io::Entropy& entropy;
     std::vector<class Core*> cores;  // by id; complete before any core runs a turn
+    http::ProcessUse api_use{};
 };
 
 /// One worker: everything that clients and publishers do on this core meets here. Core: own core only,

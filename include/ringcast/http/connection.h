@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -70,11 +71,11 @@ class RequestHandler {
     ~RequestHandler() = default;
 };
 
-/// The figures that a server holds its connections to; those of a process are divided among the cores.
+/// The figures that a server holds its connections to.
 struct ServerLimits {
     uint32_t header_bytes = limits::kHeaderBytes;           // of one head: 431
-    uint32_t connections_max = limits::kApiConnectionsMax;  // above: 503 and close
-    uint64_t body_bytes_max = limits::kApiBodyBytesMax;     // of all requests not yet answered: 503 and close
+    uint32_t connections_max = limits::kApiConnectionsMax;  // of the process; above: 503 and close
+    uint64_t body_bytes_max = limits::kApiBodyBytesMax;  // likewise, of requests not yet answered: 503, close
     uint32_t requests_max = limits::kApiRequestsPerConnection;  // the last answer says Connection: close
     Duration head_timeout = seconds(10);  // from the accept or the first byte to the whole head: 408
     Duration idle_timeout = seconds(75);  // between two requests: closes without a word
@@ -87,8 +88,37 @@ struct ServerLimits {
 constexpr uint64_t kBodyBytesPerSecondMin = 1024;
 /// Of answers that the socket has not taken: above it no further request of the connection is read.
 constexpr uint64_t kUnsentBytesMax = 256ULL * 1024;
-/// Connections above connections_max that are being told 503; further ones are closed without a word.
+/// Connections of the process above connections_max that are being told 503; further ones are closed without
+/// a word.
 constexpr uint32_t kRefusedConnectionsMax = 64;
+/// In such steps a core takes from body_bytes_max, so that the cores seldom meet there.
+constexpr uint64_t kBodyLeaseBytes = 256ULL * 1024;
+static_assert(2 * kBodyLeaseBytes * limits::kWorkersMax <= limits::kApiBodyBytesMax / 8,
+              "what idle cores keep");
+static_assert(limits::kBatchBytesMax <= limits::kApiBodyBytesMax / 2);
+
+/// What the servers of all cores use together, held to the limits of the process: the kernel spreads
+/// connections over the cores by chance, so a fixed part for each would refuse some while most is free. Core:
+/// any. Cost: one atomic operation.
+class ProcessUse {
+  public:
+    class Share {
+      public:
+        [[nodiscard]] bool take(uint64_t n, uint64_t max) {
+            uint64_t used = used_.load(std::memory_order_relaxed);
+            do {
+                if (used + n > max) return false;
+            } while (!used_.compare_exchange_weak(used, used + n, std::memory_order_relaxed));
+            return true;
+        }
+        void give_back(uint64_t n) { used_.fetch_sub(n, std::memory_order_relaxed); }
+        [[nodiscard]] uint64_t used() const { return used_.load(std::memory_order_relaxed); }
+
+      private:
+        std::atomic<uint64_t> used_{0};
+    };
+    Share connections, refused, body_bytes;
+};
 
 /// The HTTP connections of one core. Each reads one request at a time: while it is answered, what the peer
 /// has sent ahead waits (at most one receive buffer is kept), and then in the kernel. One request of a
@@ -104,7 +134,8 @@ constexpr uint32_t kRefusedConnectionsMax = 64;
 class Server final : public reactor::CoreBound, public net::AcceptHandler, public reactor::Work {
   public:
     /// @param table  when it is full, further connections are closed without a word
-    Server(reactor::Reactor& reactor, net::StreamTable& table, const ServerLimits& limits,
+    /// @param use  the same for all cores of the process
+    Server(reactor::Reactor& reactor, net::StreamTable& table, const ServerLimits& limits, ProcessUse& use,
            RequestHandler& handler);
     ~Server() override;
 
@@ -142,14 +173,17 @@ class Server final : public reactor::CoreBound, public net::AcceptHandler, publi
     [[nodiscard]] Connection* find(net::StreamHandle handle);
     void proceed_later(Connection& connection);
     void bury(Connection& connection);
+    [[nodiscard]] bool hold_body(uint64_t bytes);
+    void release_body(uint64_t bytes);
 
     reactor::Reactor& reactor_;
     net::StreamTable& table_;
     const ServerLimits limits_;
+    ProcessUse& use_;
     RequestHandler& handler_;
     bool draining_ = false;
-    uint32_t refused_ = 0;                                  // of connections_
     uint64_t body_bytes_ = 0;                               // the gauge's value
+    uint64_t body_leased_ = 0;                              // of the process's, at least body_bytes_
     std::vector<std::unique_ptr<Connection>> connections_;  // each knows its index
     std::vector<std::unique_ptr<Connection>> dead_;         // freed outside of their own calls
     std::vector<net::StreamHandle> ready_, proceeding_;

@@ -211,6 +211,31 @@ TEST(HttpConnection, AFloodAboveTheMaximumIsClosedWithoutAWord) {
     EXPECT_EQ(statuses(world.socket(world.connect()).sent), std::vector{503});
 }
 
+// What others use: the servers of the other cores.
+TEST(HttpConnection, TheProcesssLimitsCountWhatAllCoresUse) {
+    ServerLimits limits;
+    limits.connections_max = 10;
+    limits.body_bytes_max = 4 * kBodyLeaseBytes;
+    World world(limits);
+    ASSERT_TRUE(world.use.connections.take(9, 10));
+    auto const one = world.connect(), two = world.connect();
+    EXPECT_EQ(statuses(world.socket(two).take_sent()), std::vector{503});
+    world.use.connections.give_back(1);
+    auto const three = world.connect();
+
+    ASSERT_TRUE(world.use.body_bytes.take(3 * kBodyLeaseBytes, limits.body_bytes_max));
+    auto const head = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 250000\r\n\r\n";
+    world.app.at_once = false;
+    world.deliver(one, head + std::string(250'000, 'x'));
+    EXPECT_EQ(world.use.body_bytes.used(), limits.body_bytes_max);
+    EXPECT_EQ(statuses(world.ask(three, head + std::string(250'000, 'x'))), std::vector{503});
+    world.app.answer_next();
+    world.use.body_bytes.give_back(3 * kBodyLeaseBytes);
+    world.core.advance(seconds(3));
+    EXPECT_EQ(world.use.connections.used(), 8U + 1U);
+    EXPECT_LE(world.use.body_bytes.used(), 2 * kBodyLeaseBytes) << "a step may stay for the next request";
+}
+
 TEST(HttpConnection, AFullStreamTableClosesWhoComes) {
     World world({}, 4096, 1);
     auto const one = world.connect(), two = world.connect();

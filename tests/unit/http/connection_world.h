@@ -57,7 +57,7 @@ struct App final : RequestHandler {
 
 struct World {
     explicit World(ServerLimits limits = {}, size_t buffer_bytes = 4096, uint32_t streams_max = 1024)
-        : core(buffer_bytes, streams_max), server(core.reactor, core.streams, limits, app) {
+        : core(buffer_bytes, streams_max), server(core.reactor, core.streams, limits, use, app) {
         core.add_work(server);
         app.server = &server;
     }
@@ -95,6 +95,7 @@ struct World {
 
     test::FakeCore core;
     App app;
+    ProcessUse use;
     Server server;
 };
 
