@@ -1,6 +1,8 @@
 #include "ringcast/base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <poll.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -11,7 +13,6 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "ringcast/base/assert.h"
 
@@ -29,6 +30,7 @@ struct Mailbox {
     std::array<Line, kPlaces> lines;
     alignas(64) std::atomic<uint32_t> written{0};
     alignas(64) std::atomic<uint32_t> read{0};
+    Mailbox* next = nullptr;  // of an older thread
 };
 
 struct Writer {
@@ -36,8 +38,9 @@ struct Writer {
     std::atomic<bool> running{false};
     std::atomic<uint32_t> pending{0};  // also what the log thread sleeps on
     std::atomic<uint64_t> dropped{0};
-    std::mutex registry;  // taken when a thread writes its first line, and by the log thread alone
-    std::vector<std::unique_ptr<Mailbox>> mailboxes;
+    // Of every thread that has written a line, the newest first; they stay. No lock: the log thread looks
+    // through it while it waits for stderr.
+    std::atomic<Mailbox*> mailboxes{nullptr};
     std::thread thread;
 };
 
@@ -48,12 +51,55 @@ Writer& writer() {
     return instance;
 }
 
-std::shared_ptr<spdlog::logger> make_sink() {
-    auto logger =
-        std::make_shared<spdlog::logger>("ringcast", std::make_shared<spdlog::sinks::stderr_sink_st>());
+// Somebody waits for this line: what a stderr that takes nothing may cost, in all.
+constexpr int kTryMs = 20, kTriesMax = 10;
+
+// Writes one line, when stderr has room for it: a reader that has stopped must not stop us. The log thread
+// waits for room while the server runs, others (and it, at the end) for kTryMs * kTriesMax. Shorter than
+// PIPE_BUF, a line is taken whole where poll() sees room at all.
+bool put(std::string_view line, bool patient) {
+    static std::mutex one_at_a_time;        // held for no longer than a write takes
+    static std::atomic<bool> stuck{false};  // nobody waits for what has not moved
+    for (int tries = 0;; ++tries) {
+        pollfd room{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+        {
+            std::lock_guard guard(one_at_a_time);
+            if (::poll(&room, 1, 0) > 0) {
+                stuck.store(false);
+                return ::write(STDERR_FILENO, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+            }
+        }
+        if (patient && writer().running.load()) {
+            tries = 0;
+        } else if (stuck.load() || tries >= kTriesMax) {
+            stuck.store(true);
+            return false;
+        }
+        ::poll(&room, 1, kTryMs);
+    }
+}
+
+class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+  public:
+    explicit StderrSink(bool patient) : patient_(patient) {}
+
+  protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        if (!put({line.data(), line.size()}, patient_))
+            writer().dropped.fetch_add(1, std::memory_order_relaxed);
+    }
+    void flush_() override {}
+
+  private:
+    bool patient_;
+};
+
+std::shared_ptr<spdlog::logger> make_sink(bool patient) {
+    auto logger = std::make_shared<spdlog::logger>("ringcast", std::make_shared<StderrSink>(patient));
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     logger->set_level(spdlog::level::trace);
-    logger->flush_on(spdlog::level::trace);
     return logger;
 }
 
@@ -69,7 +115,7 @@ spdlog::level::level_enum spdlog_level(Level level) {
 
 void write_now(Level level, std::string_view line) {
     static std::mutex one_at_a_time;
-    static std::shared_ptr<spdlog::logger> sink = make_sink();
+    static std::shared_ptr<spdlog::logger> sink = make_sink(false);
     std::lock_guard guard(one_at_a_time);
     sink->log(spdlog_level(level), "{}", line);
 }
@@ -77,10 +123,11 @@ void write_now(Level level, std::string_view line) {
 Mailbox& mailbox_of_this_thread() {
     thread_local Mailbox* mine = nullptr;
     if (!mine) {
-        auto fresh = std::make_unique<Mailbox>();
-        mine = fresh.get();
-        std::lock_guard guard(writer().registry);
-        writer().mailboxes.push_back(std::move(fresh));
+        mine = new Mailbox;
+        auto& newest = writer().mailboxes;
+        mine->next = newest.load(std::memory_order_relaxed);
+        while (!newest.compare_exchange_weak(mine->next, mine, std::memory_order_release))
+            ;
     }
     return *mine;
 }
@@ -98,8 +145,7 @@ void wait_for_own_lines(Writer& w) {
 
 bool drain(Writer& w) {
     bool any = false;
-    std::lock_guard guard(w.registry);
-    for (auto& box : w.mailboxes) {
+    for (auto* box = w.mailboxes.load(std::memory_order_acquire); box; box = box->next) {
         uint32_t read = box->read.load(std::memory_order_relaxed);
         uint32_t const written = box->written.load(std::memory_order_acquire);
         for (; read != written; ++read, any = true) {
@@ -132,7 +178,7 @@ void start(Level least) {
     g_least.store(least, std::memory_order_relaxed);
     auto& w = writer();
     RC_ASSERT(!w.running.load());
-    w.sink = make_sink();
+    w.sink = make_sink(true);
     w.running.store(true, std::memory_order_release);
     w.thread = std::thread(run, std::ref(w));
 }
@@ -167,12 +213,7 @@ void announce(std::string_view line) noexcept {
     wait_for_own_lines(writer());
     std::string text(line);
     text += '\n';
-    std::string_view rest = text;
-    while (!rest.empty()) {
-        auto const n = ::write(STDERR_FILENO, rest.data(), rest.size());
-        if (n <= 0) return;
-        rest.remove_prefix(static_cast<std::size_t>(n));
-    }
+    if (!put(text, false)) writer().dropped.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace rc::log

@@ -7,7 +7,7 @@
 #include <utility>
 
 /// Logging that never blocks a core: a line is formatted on the core, put into that thread's bounded
-/// mailbox, and written to stderr by one log thread. A full mailbox drops the line and counts it.
+/// mailbox, and written by one log thread. What the mailbox or stderr does not take is dropped and counted.
 namespace rc::log {
 
 enum class Level : uint8_t { debug, info, warning, error };
@@ -19,7 +19,7 @@ void start(Level least);
 void stop();
 
 [[nodiscard]] bool wanted(Level level) noexcept;
-/// Lines that were dropped because a mailbox was full, since the start.
+/// Lines that were dropped since the start: a mailbox was full, or stderr did not take them.
 [[nodiscard]] uint64_t dropped() noexcept;
 
 /// Cost: one copy of the text, at most kLineBytesMax of it; no lock, no system call unless the log

@@ -40,6 +40,11 @@ def unique(prefix=""):
     return f"{prefix or 'name'}-{os.getpid()}-{next(_numbers)}"
 
 
+def clean_environment():
+    """Without what the server would take for its settings."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("RINGCAST_") and k != "STATE_DIRECTORY"}
+
+
 def to_toml(settings):
     """Settings as TOML: plain values first, then the tables."""
     def value(v):

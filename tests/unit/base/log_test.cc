@@ -75,6 +75,7 @@ int number_behind(const std::string& line, std::string_view word) {
 
 TEST(Log, LinesBelowTheLevelAreNotWritten) {
     CapturedStderr captured;
+    captured.read_from_now_on();
     log::start(log::Level::warning);
     EXPECT_FALSE(log::wanted(log::Level::debug));
     EXPECT_FALSE(log::wanted(log::Level::info));
@@ -111,6 +112,7 @@ TEST(Log, WithoutTheLogThreadALineIsWrittenAtOnce) {
 
 TEST(Log, ALongLineIsCut) {
     CapturedStderr captured;
+    captured.read_from_now_on();
     log::start(log::Level::info);
     log::write(log::Level::info, std::string(log::kLineBytesMax, 'a'));
     log::write(log::Level::info, std::string(log::kLineBytesMax + 1, 'b'));
@@ -145,6 +147,24 @@ TEST(Log, EachThreadsLinesKeepTheirOrder) {
     }
     EXPECT_EQ(next, std::vector<int>(kThreads, kLines));
     EXPECT_EQ(log::dropped(), dropped_before);
+}
+
+TEST(Log, AStderrThatTakesNothingHoldsUpNobody) {
+    auto const dropped_before = log::dropped();
+    CapturedStderr captured;
+    log::start(log::Level::info);
+    auto log_much = [] {
+        for (int i = 0; i < 200; ++i)
+            log::info("{}", std::string(400, '.'));
+    };
+    log_much();
+    std::thread(log_much).join();  // a thread's first line, while the log thread waits for the pipe
+    log::announce("nobody reads this");
+    log::stop();
+    log::info("nor this");
+    auto const lines = captured.finish();
+    EXPECT_LT(lines.size(), 20U);
+    EXPECT_EQ(lines.size() + log::dropped() - dropped_before, 402U);
 }
 
 TEST(Log, AFullMailboxDropsLinesAndCountsThem) {
