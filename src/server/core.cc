@@ -108,7 +108,9 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
       client_acceptor_(reactor, kClientAcceptTable, true, *this),
       api_acceptor_(reactor, kApiAcceptTable, false, http_),
       heartbeat_(ws::text_frame(proto::kHeartbeat)),
+      admission_(reactor.ring().stats().direct_slots, net::Acceptor::kBurst),
       mark_salt_(shared.entropy.next()),
+      room_timer_(*this),
       drain_timer_(*this) {
     for (auto kind : {MailKind::publication, MailKind::read_mark, MailKind::live_publication,
                       MailKind::gather_request, MailKind::gather_answer, MailKind::control}) {
@@ -139,26 +141,33 @@ void Core::on_accept(io::File file, const net::PeerAddress& peer) {
         reactor_.ring().discard(file);
         return;
     }
-    uint32_t const slot = session->handle().slot;
-    if (slot >= sessions_.size()) sessions_.resize(slot + 1);
-    sessions_[slot] = std::move(session);
-    ++session_count_;
+    auto const handle = session->handle();
+    if (handle.slot >= sessions_.size()) sessions_.resize(handle.slot + 1);
+    sessions_[handle.slot] = std::move(session);
+    admission_.came(handle, reactor_.now());
     pace_accepts();
 }
 
-// A full table would make the kernel accept and drop clients: the last places stay free (hazards.md 2.4).
+// Handshakes that hang give way, and accepts wait while the table has no room for what they may bring.
 void Core::pace_accepts() {
-    uint64_t const slots = reactor_.ring().stats().direct_slots;
-    uint64_t const reserve = std::max<uint64_t>(net::Acceptor::kBurst + 1, slots / 50);
-    uint64_t const ceiling = slots - std::min(reserve, slots / 2);
-    bool const full = session_count_ >= ceiling;
     if (finishing()) return;
+    auto const hangs = [this](net::StreamHandle handle) {
+        Session* session = find(handle);
+        return session && session->in_handshake();
+    };
+    while (auto const oldest = admission_.gives_way(reactor_.now(), hangs)) {
+        metrics_.handshakes_dropped.add();
+        find(*oldest)->give_way();
+    }
+    if (admission_.crowded() && admission_.next_due() != MonoTime::max() && !room_timer_.armed())
+        reactor_.timers().arm(room_timer_, admission_.next_due());
+    bool const full = admission_.exhausted();
     if (full && !client_acceptor_.paused()) {
         // Clients that come and go at the limit would write a line each.
         if (reactor_.now() >= full_warning_due_) {
             full_warning_due_ = reactor_.now() + kFullWarningEvery;
             log::warning("core {}: {} connections, no slot left; new clients wait", reactor_.id(),
-                         session_count_);
+                         admission_.sockets());
         }
         client_acceptor_.pause();
     } else if (!full && client_acceptor_.paused()) {
@@ -177,7 +186,7 @@ Session* Core::at(hub::SubscriberSlot slot) {
 }
 
 void Core::remove(Session& session) {
-    --session_count_;
+    admission_.left(session.place());
     sessions_[session.handle().slot].reset();
     pace_accepts();
     // Perhaps it was the last one that the drain waits for.
@@ -338,8 +347,8 @@ void Core::update_gauges() {
     metrics_.subscriptions.set(counts.subscriptions);
     metrics_.topics.set(counts.topics);
     metrics_.users.set(counts.users);
-    metrics_.clients_in_handshake.set(session_count_ -
-                                      std::min<uint64_t>(session_count_, metrics_.clients_open.value()));
+    auto const sockets = admission_.sockets();
+    metrics_.clients_in_handshake.set(sockets - std::min(sockets, metrics_.clients_open.value()));
     metrics_.fanouts_waiting.set(fanouts_.waiting());
     metrics_.fanout_bytes_waiting.set(fanouts_.waiting_bytes());
     metrics_.frames_partial.set(endpoint_.pool.partials_attached());
@@ -350,7 +359,7 @@ void Core::update_gauges() {
     ring_gauges_.buffer_shortages.set(ring.buffer_shortages);
     ring_gauges_.buffers_lent.set(ring.buffers_lent);
     ring_gauges_.direct_slots.set(ring.direct_slots);
-    ring_gauges_.slots_used.set(session_count_);
+    ring_gauges_.slots_used.set(sockets);
 }
 
 // --- the end
@@ -405,6 +414,7 @@ void Core::finish(Duration grace) {
     phase_ = Phase::finishing;
     finish_by_ = reactor_.now() + grace;
     drain_timer_.disarm();
+    room_timer_.disarm();
     if (again) return;
     client_acceptor_.pause();
     http_.begin_drain();

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "admission.h"
 #include "api.h"
 #include "core_metrics.h"
 #include "live_sequencer.h"
@@ -74,6 +75,7 @@ class Core final : public reactor::CoreProgram,
     /// The session's connection has closed: destroys it.
     void remove(Session& session);
     [[nodiscard]] UserLimit& user_limit() { return user_limit_; }
+    [[nodiscard]] Admission& admission() { return admission_; }
     /// Of connections_per_user: this one is too many.
     void close_one(net::StreamHandle handle, Errc code);
     /// The session waits for a place to read its replay on.
@@ -152,7 +154,7 @@ class Core final : public reactor::CoreProgram,
     uint64_t offset_frame_offset_ = 0;
 
     std::vector<std::unique_ptr<Session>> sessions_;  // by slot
-    uint32_t session_count_ = 0;
+    Admission admission_;
     std::vector<net::StreamHandle> replays_waiting_;
     uint64_t mark_salt_;  // no other core or process has the same
     std::unordered_map<uint64_t, Gathering> gatherings_;
@@ -167,6 +169,12 @@ class Core final : public reactor::CoreProgram,
     std::size_t drained_ = 0;
     bool drained_told_ = false, finished_told_ = false;
     MonoTime finish_by_{};
+    struct RoomTimer : io::Timer {
+        explicit RoomTimer(Core& core)
+            : io::Timer([](io::Timer& timer) { static_cast<RoomTimer&>(timer).owner.pace_accepts(); }),
+              owner(core) {}
+        Core& owner;
+    } room_timer_;  // the oldest handshake may be dropped
     struct DrainTimer : io::Timer {
         explicit DrainTimer(Core& core)
             : io::Timer([](io::Timer& timer) { static_cast<DrainTimer&>(timer).owner.drain_due(); }),

@@ -17,6 +17,7 @@ struct CoreMetrics {
     metrics::Counter fanouts_waiting, fanout_bytes_waiting;      // gauges
     metrics::Counter frames_partial, frame_bytes_held;           // gauges
     metrics::Counter messages_in, heartbeats, deliveries, replayed;
+    metrics::Counter handshakes_dropped;
     metrics::Counter published_stored, published_live, publish_refused;
     std::array<metrics::Counter, kCodes> refused;      // client messages answered by an error
     std::array<metrics::Counter, kCodes> closed_with;  // connections closed by an error

@@ -46,6 +46,8 @@ constexpr Figure kFigures[] = {
     {"handshakes_refused_total", "counter",
      "Requests on the client listener that did not become a WebSocket.",
      [](const Core& c) { return c.endpoint_metrics().refused.value(); }},
+    {"handshakes_dropped_total", "counter", "Handshakes that hung and gave way to newer clients.",
+     [](const Core& c) { return c.metrics().handshakes_dropped.value(); }},
     {"protocol_failures_total", "counter", "Connections closed for a breach of RFC 6455.",
      [](const Core& c) { return c.endpoint_metrics().protocol_failures.value(); }},
     {"messages_received_total", "counter", "Messages from clients.",
@@ -168,7 +170,7 @@ std::string metrics_text(const Shared& shared) {
                       core->reactor().turn_times());
     }
     out.family("ringcast_log_lines_dropped_total", "counter",
-               "Log lines dropped because the log was behind.");
+               "Log lines dropped: the log was behind, or stderr took none.");
     out.sample("ringcast_log_lines_dropped_total", "", log::dropped());
     return out.take();
 }

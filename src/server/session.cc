@@ -54,6 +54,9 @@ ws::RequestVerdict Session::on_request(const http::RequestHead& head) {
         return {false, text_response(403, "this origin is not allowed\n")};
     }
     if (core_.draining()) return {false, text_response(503, "the server is shutting down\n")};
+    if (core_.admission().full()) {
+        return {false, text_response(503, "the server has no place left; connect again later\n")};
+    }
     return {};
 }
 
@@ -61,6 +64,8 @@ void Session::on_open() {
     auto const now = core_.reactor().now();
     opened_ = last_active_ = now;
     counted_ = true;
+    place_ = Admission::Place::client;
+    core_.admission().opened();
     core_.metrics().clients_open.add();
     // A random place in the interval, so that a million clients are not asked at once.
     auto const interval = core_.config().ping_interval;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "admission.h"
 #include "mail.h"
 #include "rate_window.h"
 #include "ringcast/hub/shard.h"
@@ -39,6 +40,11 @@ class Session final : private ws::ConnectionHandler {
     /// The backend's wish: its reason is the message and the close reason.
     void disconnect(std::string_view reason);
     void abort() { connection_.abort(); }
+    /// Its handshake has hung for so long that others need the place.
+    void give_way() {
+        place_ = Admission::Place::dropped;
+        abort();
+    }
     /// The store has places again, perhaps: see Core::retry_later.
     void retry_replay() {
         if (replay_ && replay_->waiting && connection_.is_open()) read_chunk();
@@ -46,6 +52,7 @@ class Session final : private ws::ConnectionHandler {
 
     [[nodiscard]] bool is_open() const { return connection_.is_open(); }
     [[nodiscard]] bool in_handshake() const { return connection_.in_handshake(); }
+    [[nodiscard]] Admission::Place place() const { return place_; }
     [[nodiscard]] bool in_replay() const { return replay_ != nullptr; }
     [[nodiscard]] MonoTime opened() const { return opened_; }
     [[nodiscard]] net::StreamHandle handle() const { return connection_.handle(); }
@@ -133,6 +140,7 @@ class Session final : private ws::ConnectionHandler {
     uint32_t replay_serial_ = 0;
     uint8_t refusals_in_a_row_ = 0;
     bool counted_ = false;  // among the core's open clients
+    Admission::Place place_ = Admission::Place::handshake;
     bool wants_offsets_ = false;
     bool wants_sync_ = false;
     bool receiving_ = false;

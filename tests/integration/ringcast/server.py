@@ -42,7 +42,8 @@ def unique(prefix=""):
 
 def clean_environment():
     """Without what the server would take for its settings."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("RINGCAST_") and k != "STATE_DIRECTORY"}
+    return {k: v for k, v in os.environ.items()
+            if not k.startswith("RINGCAST_") and k not in ("STATE_DIRECTORY", "NOTIFY_SOCKET")}
 
 
 def to_toml(settings):
@@ -78,9 +79,7 @@ class Process:
 
     def __init__(self, command, env=None, wait_for=None):
         self.command = [str(part) for part in command]
-        environment = {k: v for k, v in os.environ.items()
-                       if not k.startswith("RINGCAST_") and k not in ("STATE_DIRECTORY", "NOTIFY_SOCKET")}
-        environment.update(env or {})
+        environment = {**clean_environment(), **(env or {})}
         self._lines, self._arrived, self._ended = [], threading.Condition(), False
         self.process = subprocess.Popen(self.command, env=environment, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, close_fds=True)
