@@ -7,9 +7,10 @@
 //   texts N SECONDS           waits until each that is left has had N messages in all
 //   ended SECONDS             waits until the server has ended each
 //   leave fin|rst             all leave
-//   churn COUNT AT_ONCE HOLD_MS RATE STAGE[,STAGE...]
-//                             opens and drops so many, over the stages and the ways to leave in turn
-//   latency RATE SECONDS      publishes to the topic: from before the request to each client's read
+//   churn COUNT AT_ONCE HOLD_MS RATE fin|rst|both STAGE[,STAGE...]
+//                             opens and drops so many, over the stages in turn
+//   latency RATE SECONDS BYTES
+//                             publishes to the topic: from before the request to each client's read
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -109,6 +110,7 @@ std::map<std::string, Stage> make_stages(const std::string& topic, const std::st
         // Who stays like this until the server has enough of it.
         {"never-reads", {.steps = {upgrade, subscribe}, .reads = false, .stays = true}},
         {"floods", {.steps = then(repeat(frame(message), 50)), .stays = true}},
+        {"vanishes", {.steps = {upgrade, subscribe}}},
         {"waits-with-half-a-frame", {.steps = then(frame(message).substr(0, 20)), .stays = true}},
     };
 }
@@ -206,8 +208,9 @@ class Swarm {
     std::string open(uint64_t count, const Stage& stage, double rate);
     std::string texts(uint32_t wanted, double seconds);
     std::string ended(double seconds);
-    std::string churn(uint64_t count, uint64_t at_once, int hold_ms, double rate, const std::string& names);
-    std::string latency(double rate, double seconds);
+    std::string churn(uint64_t count, uint64_t at_once, int hold_ms, double rate, const std::string& how,
+                      const std::string& names);
+    std::string latency(double rate, double seconds, std::size_t bytes);
 
     const Options& options_;
     std::map<std::string, Stage> stages_;
@@ -316,6 +319,7 @@ void Swarm::take(Client& client, std::string_view bytes) {
             client.close_code =
                 body.size() < 2 ? 1005 : static_cast<uint8_t>(body[0]) << 8 | static_cast<uint8_t>(body[1]);
         });
+    if (client.close_code != 0 && client.stage->stays) leave(client, Leave::fin);
 }
 
 void Swarm::read(Client& client) {
@@ -442,7 +446,7 @@ std::string Swarm::ended(double seconds) {
     return out.str();
 }
 
-std::string Swarm::churn(uint64_t count, uint64_t at_once, int hold_ms, double rate,
+std::string Swarm::churn(uint64_t count, uint64_t at_once, int hold_ms, double rate, const std::string& how,
                          const std::string& names) {
     std::vector<const Stage*> stages;
     std::istringstream list(names);
@@ -456,25 +460,35 @@ std::string Swarm::churn(uint64_t count, uint64_t at_once, int hold_ms, double r
     uint64_t const reached_before = reached_;
     auto const hold = std::chrono::milliseconds(hold_ms);
     std::vector<Client*> held;
-    uint64_t ends = 0;
+    // In turn; where some stay, one of the kind that is fewest, so that their mixture is kept.
+    bool const mixture = std::any_of(stages.begin(), stages.end(), [](auto* s) { return s->stays; });
+    auto next = [&] {
+        auto held_of = [&](const Stage* s) {
+            return std::count_if(held.begin(), held.end(), [s](auto* client) { return client->stage == s; });
+        };
+        if (!mixture) return stages[connects_ % stages.size()];
+        return *std::min_element(stages.begin(), stages.end(),
+                                 [&](auto* a, auto* b) { return held_of(a) < held_of(b); });
+    };
     while (connects_ - first_number < count || !held.empty()) {
         uint64_t const due = rate > 0 ? static_cast<uint64_t>(since(began) * rate) + 1 : count;
         while (connects_ - first_number < std::min(due, count) && held.size() < at_once) {
-            auto& client = connect(*stages[connects_ % stages.size()]);
+            auto& client = connect(*next());
             client.until = Clock::time_point::max();
             held.push_back(&client);
         }
-        turn(1);
+        turn(mixture ? 5 : 1);
         auto const now = Clock::now();
         std::erase_if(held, [&](Client* client) {
             if (client->fd >= 0 && client->there && !client->stage->stays) {
                 if (client->until == Clock::time_point::max()) client->until = now + hold;
                 if (client->until <= now) {
-                    leave(*client, client->number / stages.size() % 2 ? Leave::rst : Leave::fin);
+                    bool const reset =
+                        how == "rst" || (how == "both" && client->number / stages.size() % 2 == 1);
+                    leave(*client, reset ? Leave::rst : Leave::fin);
                 }
             }
             if (client->fd >= 0) return false;
-            ++ends;
             return true;
         });
     }
@@ -485,30 +499,32 @@ std::string Swarm::churn(uint64_t count, uint64_t at_once, int hold_ms, double r
     return out.str();
 }
 
-std::string Swarm::latency(double rate, double seconds) {
+std::string Swarm::latency(double rate, double seconds, std::size_t bytes) {
     std::vector<uint32_t> samples;  // microseconds
     auto microseconds = [] {
         return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
     };
     on_message_ = [&](std::string_view text) {
-        auto const at = text.find("\"data\":");
+        auto const at = text.find("\"at\":");
         if (at != std::string_view::npos)
-            samples.push_back(static_cast<uint32_t>(microseconds() - std::atoll(text.data() + at + 7)));
+            samples.push_back(static_cast<uint32_t>(microseconds() - std::atoll(text.data() + at + 5)));
     };
     auto const receivers = count([](auto& c) { return c.fd >= 0 && c.there; });
     static const Stage publishing{.api = true};
+    std::string const more(bytes, 'x');
     Client* publisher = nullptr;
     auto const began = Clock::now();
     uint64_t published = 0;
     auto const total = static_cast<uint64_t>(rate * seconds);
     while (published < total) {
         if (published % 500 == 0) {  // a connection serves 1,000
+            if (publisher) leave(*publisher, Leave::fin);
             publisher = &connect(publishing);
             pump(5, [&] { return publisher->connected; });
         }
         pump(5, [&] { return since(began) >= static_cast<double>(published) / rate; });
-        auto const body = R"({"type":"time","topic":")" + options_.topic + R"(","data":)" +
-                          std::to_string(microseconds()) + "}";
+        auto const body = R"({"type":"time","topic":")" + options_.topic + R"(","data":{"at":)" +
+                          std::to_string(microseconds()) + R"(,"more":")" + more + "\"}}";
         auto const request = "POST /api/publish HTTP/1.1\r\nHost: api\r\nX-API-Key: " + options_.key +
                              "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
         if (::send(publisher->fd, request.data(), request.size(), MSG_NOSIGNAL) < 0) die("publish");
@@ -516,6 +532,7 @@ std::string Swarm::latency(double rate, double seconds) {
     }
     pump(5, [&] { return samples.size() >= total * receivers; });
     on_message_ = nullptr;
+    if (publisher) leave(*publisher, Leave::fin);
     std::sort(samples.begin(), samples.end());
     auto at = [&](double share) {
         if (samples.empty()) return 0U;
@@ -530,7 +547,7 @@ std::string Swarm::latency(double rate, double seconds) {
 
 std::string Swarm::command(const std::string& line) {
     std::istringstream words(line);
-    std::string what, name;
+    std::string what, name, how;
     uint64_t count = 0, at_once = 0;
     double rate = 0, seconds = 0;
     int hold_ms = 0;
@@ -538,9 +555,9 @@ std::string Swarm::command(const std::string& line) {
     if (what == "open" && words >> count >> name >> rate) return open(count, stage(name), rate);
     if (what == "texts" && words >> count >> seconds) return texts(static_cast<uint32_t>(count), seconds);
     if (what == "ended" && words >> seconds) return ended(seconds);
-    if (what == "latency" && words >> rate >> seconds) return latency(rate, seconds);
-    if (what == "churn" && words >> count >> at_once >> hold_ms >> rate >> name)
-        return churn(count, at_once, hold_ms, rate, name);
+    if (what == "latency" && words >> rate >> seconds >> count) return latency(rate, seconds, count);
+    if (what == "churn" && words >> count >> at_once >> hold_ms >> rate >> how >> name)
+        return churn(count, at_once, hold_ms, rate, how, name);
     if (what == "idle" && words >> seconds) {
         pump(seconds, [] { return false; });
         return "{}";

@@ -56,7 +56,7 @@ def test_35000_clients_are_reached_and_leave_nothing(start_server):
 def churn(server, count, hold_ms):
     """Connections opened and dropped by FIN and by RST, in each stage of their life."""
     with swarms(Swarm(server, sources=8), Swarm(server, sources=8)) as both:
-        answers = ask_all(both, "churn", count // 2, 150, hold_ms, 0, LIFE)
+        answers = ask_all(both, "churn", count // 2, 150, hold_ms, 0, "both", LIFE)
     assert sum(answer["opened"] for answer in answers) == count, answers
     assert sum(answer["reached"] for answer in answers) > count * 0.99, answers
     expect_rest(server)
