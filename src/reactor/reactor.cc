@@ -7,7 +7,9 @@
 namespace rc::reactor {
 namespace {
 constexpr uint32_t kCompletionsPerTurn = 16 * 1024;
-}
+constexpr Duration kStoodStill = seconds(1);  // between two turns, which wait for kTurnWaitMax at most
+static_assert(kStoodStill > limits::kTurnWaitMax * 2);
+}  // namespace
 
 Reactor::Reactor(CoreId id, io::Ring& ring, io::Clock& clock, Mesh& mesh)
     : id_(id),
@@ -24,9 +26,14 @@ Reactor::Reactor(CoreId id, io::Ring& ring, io::Clock& clock, Mesh& mesh)
 
 void Reactor::turn(Duration wait_max) {
     CoreScope const scope(id_);
+    auto const last_turn = now_;
     now_ = clock_.now();
     wall_ = clock_.wall();
     turns_.add();
+
+    // The process was stopped, or its machine was: what came in meanwhile came in time, so it is fetched and
+    // judged before the deadlines that have passed.
+    if (now_ - last_turn > kStoodStill) ring_.submit_and_wait(Duration::zero());
 
     // All that is there: whether a socket took a send is judged after its completion was seen.
     ring_.reap(kCompletionsPerTurn);

@@ -32,8 +32,8 @@ class Response:
 class Api:
     """Requests on one kept connection, opened anew where the server has closed it. Not for several threads."""
 
-    def __init__(self, address, key):
-        self.address, self.key = address, key
+    def __init__(self, address, key, patience=PATIENCE):
+        self.address, self.key, self.patience = address, key, patience
         self._connection = None
 
     def request(self, method, path, body=None, *, headers=None, key=..., content_type="application/json"):
@@ -51,7 +51,7 @@ class Api:
         if self._connection is not None and select.select([self._connection.sock], [], [], 0)[0]:
             self.close()  # it ended while it was idle
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(*self.address, timeout=PATIENCE)
+            self._connection = http.client.HTTPConnection(*self.address, timeout=self.patience)
         try:
             self._connection.request(method, path, body, send)
             answer = self._connection.getresponse()

@@ -211,8 +211,8 @@ class Server(Process):
     def api_key(self):
         return (self.data_dir / "api.key").read_text(encoding="ascii").strip()
 
-    def new_api(self):
-        return Api(self.api_address, self.api_key())
+    def new_api(self, **how):
+        return Api(self.api_address, self.api_key(), **how)
 
     def connect(self, **how):
         return WsClient(self.address, **how)
