@@ -319,7 +319,7 @@ void Swarm::take(Client& client, std::string_view bytes) {
             client.close_code =
                 body.size() < 2 ? 1005 : static_cast<uint8_t>(body[0]) << 8 | static_cast<uint8_t>(body[1]);
         });
-    if (client.close_code != 0 && client.stage->stays) leave(client, Leave::fin);
+    if (client.close_code != 0) leave(client, Leave::fin);  // its FIN is answer enough
 }
 
 void Swarm::read(Client& client) {

@@ -241,7 +241,7 @@ def test_with_nothing_said_it_starts_on_loopback_and_makes_a_key(tmp_path):
 
 # ---- the kernel ---------------------------------------------------------------------------------
 
-IO_URING_SETUP = 425  # on every architecture since 5.1
+IO_URING_SETUP, IO_URING_REGISTER = 425, 427  # on every architecture since 5.1
 SOCKET = {"x86_64": 41, "aarch64": 198}.get(os.uname().machine)
 
 
@@ -270,10 +270,11 @@ def refuse(system_call, error_number, first_argument=None):
 
 
 @pytest.mark.parametrize("error_number", [1, 13, 38], ids=["EPERM", "EACCES", "ENOSYS"])
+@pytest.mark.parametrize("system_call", [IO_URING_SETUP, IO_URING_REGISTER], ids=["setup", "register"])
 @pytest.mark.smoke
-def test_where_io_uring_is_refused_it_says_so_and_ends_with_78(tmp_path, error_number):
+def test_where_io_uring_is_refused_it_says_so_and_ends_with_78(tmp_path, system_call, error_number):
     result = run(*ANYWHERE, "--data-dir", tmp_path / "data", "--log-level", "error",
-                 before=refuse(IO_URING_SETUP, error_number))
+                 before=refuse(system_call, error_number))
     assert "io_uring" in the_line(result, 78)
 
 
@@ -424,3 +425,16 @@ def test_a_reader_of_its_log_that_goes_away_does_not_end_it(tmp_path):
     finally:
         process.terminate()
     assert process.wait(15) == 0
+
+
+def test_it_serves_on_when_its_cpus_become_fewer(start, tmp_path):
+    server = start(*ANYWHERE, "--workers", "2", "--data-dir", tmp_path / "data", env={"RINGCAST_API_KEY": "k"})
+    fewer = {min(os.sched_getaffinity(0))}
+    for thread in os.listdir(f"/proc/{server.pid}/task"):
+        os.sched_setaffinity(int(thread), fewer)
+    with Connection(server.apis[0], "k") as api:
+        assert len(api.request("GET", "/api/stats").json["cores"]) == 2
+        for n in range(50):
+            assert api.publish({"type": "news", "userId": n, "data": n}).status == 200
+    for thread in os.listdir(f"/proc/{server.pid}/task"):
+        assert os.sched_getaffinity(int(thread)) == fewer, "it does not take back what it was denied"

@@ -1,5 +1,7 @@
 """The hard days: what clients that behave notice of those that do not. docs/testing.md says how to run the slow one."""
+import math
 import os
+import re
 import statistics
 
 import pytest
@@ -76,4 +78,40 @@ def test_the_rude_do_not_delay_the_others(start_server, workers):
     assert median <= 1.2
     closed = server.api.get("/metrics", key=None).body.decode()
     assert 'code="slow_consumer"' in closed and 'code="rate_limit_exceeded"' in closed
+    expect_rest(server)
+
+
+def turns_above(server, microseconds):
+    """Turns that took longer than this bucket's bound, of all."""
+    text = server.api.get("/metrics", key=None).body.decode()
+    buckets = {}
+    for bound, count in re.findall(r'^ringcast_turn_seconds_bucket\{core="\d+",le="([^"]+)"\} (\d+)$', text, re.MULTILINE):
+        buckets[float(bound)] = buckets.get(float(bound), 0) + int(count)
+    below = max(count for bound, count in buckets.items() if bound <= microseconds / 1e6 * 1.001)
+    return buckets[math.inf] - below, buckets[math.inf]
+
+
+@pytest.mark.slow
+def test_a_hot_topic_whose_subscribers_come_and_go_holds_up_no_turn(start_server):
+    """hazards.md L12: no step that grows with the number of subscribers."""
+    if build_has_sanitizer():
+        pytest.skip("a sanitizer's times are not the server's")
+    server = start_server(workers=2)
+    with swarms(Swarm(server), Swarm(server, sources=8, nice=5)) as (stay, go):
+        stay.open(15000, "subscribed")
+        try:
+            go_first(server.pid)
+        except PermissionError:
+            print("without a real-time priority: what else runs here is measured too")
+        long_before, all_before = turns_above(server, 16384)
+        go.begin("churn", 100000, 200, 0, 0, "both", "subscribed")
+        result = stay.ask("latency", 10, 15, 100)
+        churned = go.answer()
+        assert churned["reached"] == 100000, churned
+        assert result["received"] == 15000 * result["published"], result
+        long, all = turns_above(server, 16384)
+        print(f"100,000 came and went in {churned['seconds']:.1f} s; 15,000 subscribers had each of {result['published']} "
+              f"messages within {result['max_us'] / 1000:.0f} ms; {long - long_before} of {all - all_before} turns above 16 ms, "
+              f"{turns_above(server, 8192)[0]} above 8 ms, {turns_above(server, 4096)[0]} above 4 ms")
+        assert long == long_before
     expect_rest(server)

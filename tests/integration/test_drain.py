@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from ringcast.swarm import Swarm, ask_all, swarms
 from ringcast import HandshakeRefused, RawHttp, eventually, needs_durable_log, together
 
 DRAIN = 1.5
@@ -178,3 +179,53 @@ def test_drain_time_zero_closes_everyone_at_once(start_server):
     server.signal(signal.SIGTERM)
     assert max(together(*[lambda c=c: closed_at(c) for c in clients])) - began < 2
     assert server.wait_for_exit() == 0
+
+
+def check_drain_of_many(server, count, drain):
+    """A herd is sent away evenly, is told why, and publishers are served to the end (hazards.md N17)."""
+    with swarms(Swarm(server), Swarm(server)) as both:
+        ask_all(both, "open", count // 2, "subscribed", 0)
+        server.signal(signal.SIGTERM)
+        for swarm in both:
+            swarm.begin("ended", drain + 20)
+        began, published = time.monotonic(), 0
+        while time.monotonic() - began < drain * 0.8:
+            server.api.to_topic("all", published)
+            published += 1
+            with pytest.raises(HandshakeRefused) as refused:
+                server.connect()
+            assert refused.value.status == 503
+            time.sleep(0.05)
+        ends = [swarm.answer() for swarm in both]
+    assert server.wait_for_exit() == 0
+    took = time.monotonic() - began
+    for answer in ends:
+        assert answer["left"] == 0 and answer["codes"] == {"1012": count // 2}, answer
+        for tenth, moment in enumerate(answer["deciles"]):
+            assert abs(moment - drain * tenth / 10) < 0.7, answer["deciles"]
+    print(f"{count} clients sent away over {ends[0]['deciles'][-1]:.2f} s, ended after {took:.2f} s, {published} publications "
+          f"meanwhile; deciles {ends[0]['deciles']}")
+    assert took < drain + 3
+
+
+def test_many_are_sent_away_evenly(start_server):
+    check_drain_of_many(start_server(workers=2, settings={"drain_time": "3s"}), 2000, 3)
+
+
+@pytest.mark.slow
+def test_30000_are_sent_away_evenly(start_server):
+    check_drain_of_many(start_server(workers=2, settings={"drain_time": "10s"}), 30000, 10)
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_it_now_with_30000(start_server):
+    server = start_server(workers=2, settings={"drain_time": "1m"})
+    with swarms(Swarm(server), Swarm(server)) as both:
+        ask_all(both, "open", 15000, "subscribed", 0)
+        server.signal(signal.SIGTERM)
+        both[0].ask("idle", 1)
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        assert server.wait_for_exit(20) == 0
+        print(f"ended {time.monotonic() - began:.2f} s after the second signal")
+        assert time.monotonic() - began < 5
