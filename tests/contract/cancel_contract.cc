@@ -51,7 +51,8 @@ TEST_P(Cancel, OfAReceiveThatHasBytesLosesNone) {
         if (!request.done()) cancel(request);
         run(request);
         rest();
-        EXPECT_TRUE(request.result() == -ECANCELED || request.result() > 0) << request.result();
+        EXPECT_TRUE(request.result() == -ECANCELED || request.result() == -ENOBUFS || request.result() > 0)
+            << request.result();
         all += request.bytes();
     }
     all += receive_all(client, delivered.size() - all.size(), ReceiveMode::multishot);

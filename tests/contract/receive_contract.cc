@@ -191,8 +191,11 @@ TEST_P(Receive, NoBufferIsLostToEndsErrorsAndCancels) {
     auto& client = connect();
     client.peer->deliver(pattern(4 * 64));
     rest();
-    EXPECT_EQ(receive_all(client, 4 * 64, ReceiveMode::multishot), pattern(4 * 64));
-    EXPECT_EQ(ring().stats().buffer_shortages, 0U);
+    // All four in one go: with one fewer the receive would end before. (On Linux 6.1 it ends behind them,
+    // since it asks for a fifth before it looks for bytes.)
+    auto& request = receive(client);
+    run_until([&] { return request.done() || request.bytes().size() == 4 * 64; }, "four buffers come");
+    EXPECT_EQ(request.bytes(), pattern(4 * 64));
 }
 
 // Completions that nobody takes press upon the kernel; it may end a multishot for it.

@@ -182,8 +182,9 @@ Request& RingContract::fill(Connection& connection, std::string& sent) {
     for (int tries = 0; tries < 10'000; ++tries) {
         auto& request = send(connection, pattern(4'096));
         rest();
-        // The far end's kernel takes what its buffer has room for in its own time.
-        for (int i = 0; i < 3 && !request.done(); ++i)
+        // The far end's kernel takes what its buffer has room for in its own time: acknowledgements may wait
+        // for 40 ms, and no event says that there will be none.
+        for (int i = 0; i < 12 && !request.done(); ++i)
             turn();
         if (!request.done()) return request;
         EXPECT_GT(request.result(), 0);
