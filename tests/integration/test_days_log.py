@@ -62,6 +62,18 @@ def full_pipe():
     return read_end, write_end
 
 
+def full_socket():
+    """As systemd connects services with its journal: nobody reads, and there is no room."""
+    read_end, write_end = socket.socketpair()
+    write_end.setblocking(False)
+    try:
+        while True:
+            write_end.send(b"x" * 100)
+    except BlockingIOError:
+        write_end.setblocking(True)
+    return read_end.detach(), write_end.detach()
+
+
 def say_much(server, lines):
     """Makes the server log so many lines: at level debug, a line for each breach of the protocol."""
     for _ in range(lines):
@@ -69,14 +81,14 @@ def say_much(server, lines):
             client.expect_close(1002)
 
 
-@pytest.mark.parametrize("kind", ["a pipe that nobody reads", "a full disk", "a pipe whose reader is gone"])
+@pytest.mark.parametrize("kind", ["pipe that nobody reads", "journal that has stopped", "full disk", "pipe whose reader is gone"])
 def test_a_log_that_takes_nothing_holds_up_nothing(tmp_path, kind):
-    if kind == "a full disk":
+    if kind == "full disk":
         ends = [os.open("/dev/full", os.O_WRONLY)]
     else:
-        ends = list(full_pipe())
+        ends = list(full_socket() if "journal" in kind else full_pipe())
     stderr = ends.pop()
-    if kind == "a pipe whose reader is gone":
+    if kind == "pipe whose reader is gone":
         os.close(ends.pop())
     try:
         server = Unheard(stderr, tmp_path)

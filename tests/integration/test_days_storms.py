@@ -26,6 +26,7 @@ def real_client(server):
 def check_half_handshakes(server, attackers, each, timeout, share):
     """So many that never finish their request: others get in, and each of them ends in time. What more than `share`
     hold gives way, but not within its first second."""
+    at_once_max = share + 1.5 * attackers * each / timeout
     with swarms(*[Swarm(server, topic="none") for _ in range(attackers)]) as all:
         began = time.monotonic()
         for swarm in all:
@@ -37,7 +38,7 @@ def check_half_handshakes(server, attackers, each, timeout, share):
         for swarm in all:
             swarm.answer()
         assert max(took) < REAL_CLIENT_WITHIN, took
-        assert most <= share * 1.05, f"{most} half handshakes"
+        assert most <= at_once_max, f"{most} half handshakes"
         ends = ask_all(all, "ended", timeout + 10)
         took_all = time.monotonic() - began
     assert [answer["left"] for answer in ends] == [0] * attackers, ends
@@ -45,7 +46,7 @@ def check_half_handshakes(server, attackers, each, timeout, share):
     dropped = metrics(server, "handshakes_dropped_total")["handshakes_dropped_total"]
     print(f"{attackers * each} half handshakes, at most {most} at once, {dropped} gave way, all ended after "
           f"{took_all:.1f} s; {len(took)} real clients, each within {max(took) * 1000:.0f} ms")
-    assert dropped >= attackers * each - share * 1.3
+    assert dropped >= attackers * each - at_once_max
     expect_rest(server)
 
 
@@ -91,12 +92,24 @@ def test_silent_sockets_in_a_full_table_make_room_for_others(start_server):
     expect_rest(server)
 
 
+def test_a_process_without_descriptors_serves_clients_and_its_api_comes_back(start_server):
+    server = start_server(under=["prlimit", "--nofile=128:128"])
+    with swarms(Swarm(server)) as [publishers]:
+        publishers.open(300, "api-connected")
+        for _ in range(10):
+            assert real_client(server) < REAL_CLIENT_WITHIN  # whose descriptors are the ring's own
+        assert server.descriptors() >= 120
+    server.api.patience = 15
+    expect_rest(server)
+    assert server.api.publish({"type": "custom", "topic": "t", "data": 1})["id"]
+
+
 def check_storm(server, rate, seconds):
     with swarms(*[Swarm(server, sources=16) for _ in range(2)]) as both:
         began, took = time.monotonic(), []
         cpu = server.cpu_seconds()
         for swarm in both:
-            swarm.begin("churn", rate * seconds // 2, 300, 0, rate / 2, "both", "subscribed")
+            swarm.begin("churn", rate * seconds // 2, 1000, 0, rate / 2, "both", "subscribed")
         while time.monotonic() - began < seconds:
             took.append(real_client(server))
         answers = [swarm.answer() for swarm in both]
