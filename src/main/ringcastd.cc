@@ -21,6 +21,7 @@ int take_signals() {
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &ignore, nullptr);
     ::sigaction(SIGHUP, &ignore, nullptr);
+    ::sigaction(SIGXFSZ, &ignore, nullptr);  // a file that may not grow is the store's business
     return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

@@ -245,6 +245,8 @@ void Api::on_request(http::RequestHandle handle, http::Request& request) {
         case Action::healthz: return respond(handle, 200, "ok", "text/plain; charset=utf-8");
         case Action::readyz:
             if (core_.draining()) return respond(handle, 503, "draining", "text/plain; charset=utf-8");
+            if (core_.shared().store_metrics.down.value() != 0)
+                return respond(handle, 503, "the store is down", "text/plain; charset=utf-8");
             return respond(handle, 200, "ready", "text/plain; charset=utf-8");
         case Action::metrics:
             return respond(handle, 200, metrics_text(core_.shared()),
@@ -287,7 +289,7 @@ void Api::refuse(http::RequestHandle handle, Errc code, std::string_view message
 }
 
 void Api::unavailable(http::RequestHandle handle) {
-    refuse(handle, Errc::unavailable, "the server is busy; try again");
+    refuse(handle, Errc::unavailable, "the server or its store is busy; try again");
 }
 
 // --- publish
@@ -407,11 +409,12 @@ void Api::show_user(http::RequestHandle handle, const Route& route) {
     if (!core_.store().has_place()) return unavailable(handle);
     auto with_connections = [this, handle, user = route.user](std::vector<GatherAnswer>&& answers) {
         if (!core_.store().has_place()) return unavailable(handle);
-        core_.store().submit(store::UserInfo{{}, user}, [this, handle, user, answers = std::move(answers)](
-                                                            store::Answer&& answer) {
-            respond(handle, 200,
-                    user_json(user, answers, std::get<store::UserInfoAnswer>(answer).unread_count));
-        });
+        core_.store().submit(store::UserInfo{{}, user},
+                             [this, handle, user, answers = std::move(answers)](store::Answer&& answer) {
+                                 auto const& info = std::get<store::UserInfoAnswer>(answer);
+                                 if (info.unavailable) return unavailable(handle);
+                                 respond(handle, 200, user_json(user, answers, info.unread_count));
+                             });
     };
     if (!core_.gather({GatherRequest::What::connections, route.user, {}}, std::move(with_connections)))
         unavailable(handle);
@@ -447,7 +450,9 @@ void Api::list(http::RequestHandle handle, const Route& route, std::string_view 
     }
     if (!core_.store().has_place()) return unavailable(handle);
     core_.store().submit(std::move(list), [this, handle](store::Answer&& answer) {
-        respond(handle, 200, list_json(std::get<store::ListAnswer>(answer), core_.epoch()));
+        auto const& listed = std::get<store::ListAnswer>(answer);
+        if (listed.unavailable) return unavailable(handle);
+        respond(handle, 200, list_json(listed, core_.epoch()));
     });
 }
 
@@ -459,22 +464,25 @@ void Api::mark(http::RequestHandle handle, const Route& route) {
         case Action::read:
             store.submit(store::MarkRead{{}, route.user, route.notification_id},
                          [this, handle, kUnknown](store::Answer&& answer) {
-                             if (!std::get<store::MarkReadAnswer>(answer).found)
-                                 return refuse(handle, Errc::not_found, kUnknown);
+                             auto const& marked = std::get<store::MarkReadAnswer>(answer);
+                             if (marked.unavailable) return unavailable(handle);
+                             if (!marked.found) return refuse(handle, Errc::not_found, kUnknown);
                              respond(handle, 200, R"({"read":true})");
                          });
             return;
         case Action::read_all:
             store.submit(store::ReadAll{{}, route.user}, [this, handle](store::Answer&& answer) {
-                respond(handle, 200,
-                        fmt::format(R"({{"marked":{}}})", std::get<store::ReadAllAnswer>(answer).marked));
+                auto const& done = std::get<store::ReadAllAnswer>(answer);
+                if (done.unavailable) return unavailable(handle);
+                respond(handle, 200, fmt::format(R"({{"marked":{}}})", done.marked));
             });
             return;
         default:
             store.submit(store::Remove{{}, route.user, route.notification_id},
                          [this, handle, kUnknown](store::Answer&& answer) {
-                             if (!std::get<store::RemoveAnswer>(answer).found)
-                                 return refuse(handle, Errc::not_found, kUnknown);
+                             auto const& removed = std::get<store::RemoveAnswer>(answer);
+                             if (removed.unavailable) return unavailable(handle);
+                             if (!removed.found) return refuse(handle, Errc::not_found, kUnknown);
                              respond(handle, 204, "");
                          });
     }

@@ -48,7 +48,7 @@ const std::array kSettings{
     Setting{"durability",
             ChoiceAt{kDurabilities, [](const Config& c) { return static_cast<std::size_t>(c.durability); },
                      [](Config& c, std::size_t i) { c.durability = static_cast<Durability>(i); }},
-            "what a publisher's 200 means: synced to disk, or written", "--durability", kNotYet},
+            "what a publisher's 200 means: synced to disk, or written", "--durability"},
     Setting{"allowed_origins", OriginsAt{field<&Config::allowed_origins>},
             "origins whose pages may connect; empty: every origin", "--allowed-origins"},
 

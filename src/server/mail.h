@@ -18,7 +18,8 @@ namespace rc::server {
 
 enum class MailKind : uint8_t {
     store_request = 1,  // core -> store; request
-    store_settle,       // core -> store; one way, the only store request without an answer
+    store_settle,       // core -> store; one way: it must always find a place
+    store_settled,      // store -> core; one way, what it is answered with
     store_answer,       // store -> core; answer
     publication,        // store -> every core; one way, stamped
     read_mark,          // store -> every core; one way, stamped

@@ -148,8 +148,9 @@ void Publisher::publish_reserved(Live live, store::Reserve reserve, Done done) {
         }
         auto settle = std::make_shared<std::function<void(bool)>>(
             [this, id = std::move(reserved.id), key = std::move(key), done = std::move(done)](bool accepted) {
-                core_.store().settle({key, accepted});
-                done(accepted ? PublishOutcome{.id = id} : busy());
+                core_.store().settle({{}, key, accepted}, [id, done, accepted] {
+                    done(accepted ? PublishOutcome{.id = id} : busy());
+                });
             });
         live.done = [settle](bool accepted) { (*settle)(accepted); };
         bool const may_wait = live.may_wait;

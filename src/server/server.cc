@@ -8,12 +8,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "api_key.h"
 #include "control.h"
 #include "core.h"
 #include "ringcast/base/log.h"
-#include "ringcast/store/memory_log.h"
+#include "ringcast/store/sqlite_log.h"
 #include "store_host.h"
 
 namespace rc::server {
@@ -75,6 +76,28 @@ std::string short_epoch(uint64_t random) {
     return out;
 }
 
+// Another after each start of the kernel. Empty where a sandbox hides it.
+std::string boot_id() {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string id;
+    std::getline(file, id);
+    return id;
+}
+
+Result<std::unique_ptr<store::SqliteLog>> open_log(const Config& config, io::Clock& clock,
+                                                   std::string fresh_epoch) {
+    store::SqliteLog::Options options;
+    options.path = config.data_dir + "/ringcast.db";
+    options.durability =
+        config.durability == Durability::fsync ? store::Durability::fsync : store::Durability::write;
+    options.fresh_epoch = std::move(fresh_epoch);
+    options.boot_id = boot_id();
+    options.retention = config.inbox.retention;
+    options.notifications_per_user = config.inbox.notifications_per_user;
+    options.clock = [&clock] { return clock.now(); };
+    return store::SqliteLog::open(std::move(options));
+}
+
 }  // namespace
 
 int exit_status(const Error& error) {
@@ -98,6 +121,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
     if (auto locked = lock_data_dir(config.data_dir); !locked) return locked;
     auto key = load_api_key(config, *entropy);
     if (!key) return tl::unexpected(key.error());
+    auto log = open_log(config, *clock, short_epoch(entropy->next()));
+    if (!log) return tl::unexpected(log.error());
 
     auto const cpus = reactor::usable_cpus();
     uint32_t const workers = config.workers > 0
@@ -113,7 +138,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
 
     Shared shared{.config = config,
                   .api_key = *key,
-                  .epoch = short_epoch(entropy->next()),
+                  .epoch = std::string((*log)->epoch()),
                   .hash_key = {entropy->next(), entropy->next()},
                   .workers = workers,
                   .started = clock->wall(),
@@ -137,12 +162,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
     io::UringOptions const small{
         .submissions = 64, .buffers = 8, .buffer_bytes = 4096, .direct_files_max = 1};
     plans.push_back({"store", std::nullopt, small, [&](reactor::Reactor& reactor) {
-                         store::MemoryLog::Options log;
-                         log.epoch = shared.epoch;
-                         log.retention = config.inbox.retention;
-                         log.notifications_per_user = config.inbox.notifications_per_user;
-                         return std::make_unique<StoreHost>(
-                             reactor, workers, std::make_unique<store::MemoryLog>(std::move(log)));
+                         return std::make_unique<StoreHost>(reactor, workers, std::move(*log),
+                                                            shared.store_metrics);
                      }});
     plans.push_back({"ringcastd", std::nullopt, small, [&](reactor::Reactor& reactor) {
                          auto program = std::make_unique<ControlProgram>(

@@ -299,6 +299,9 @@ void Session::handle(proto::MarkRead& mark_read, const std::optional<proto::Mess
             auto const& marked = std::get<store::MarkReadAnswer>(answer);
             Session* self = core.find(handle);
             if (!self || !self->is_open()) return;
+            if (marked.unavailable) {
+                return self->refuse(Errc::internal_error, "the store takes nothing now; try again", id);
+            }
             if (!marked.found) {
                 return self->refuse(Errc::invalid_message,
                                     "mark_read.data.notificationId is not a notification of this user", id);
@@ -388,13 +391,16 @@ void Session::ask_for_offset(const std::optional<proto::MessageId>& id, bool gap
                      .after = UINT64_MAX,
                      .records_max = 1,
                      .bytes_max = 1};
-    core_.store().submit(std::move(read),
-                         [&core = core_, handle = handle(), id, gap](store::Answer&& answer) {
-                             Session* self = core.find(handle);
-                             if (!self || !self->is_open()) return;
-                             auto const& now = std::get<store::ReadAnswer>(answer);
-                             self->send_resume_ack(id, now.cut, gap, now.unread_count);
-                         });
+    core_.store().submit(
+        std::move(read), [&core = core_, handle = handle(), id, gap](store::Answer&& answer) {
+            Session* self = core.find(handle);
+            if (!self || !self->is_open()) return;
+            auto const& now = std::get<store::ReadAnswer>(answer);
+            if (now.unavailable) {
+                return self->refuse(Errc::internal_error, "the store cannot be read; try again", id);
+            }
+            self->send_resume_ack(id, now.cut, gap, now.unread_count);
+        });
 }
 
 // The user's updates are dropped in the middle of a replay. A resume is acked all the same.
@@ -480,6 +486,14 @@ void Session::read_chunk() {
 void Session::on_chunk(store::ReadAnswer&& answer) {
     auto& replay = *replay_;
     replay.asking = false;
+    if (answer.unavailable) {
+        constexpr std::string_view kWords = "the store cannot be read; resume later";
+        // In the middle of a replay whoever goes on would miss something and not know.
+        if (replay.acked) return close_with(Errc::internal_error, kWords, ws::CloseCode::internal);
+        refuse(Errc::internal_error, kWords, replay.resume.id);
+        if (connection_.is_open()) go_live();
+        return;
+    }
     if (!replay.acked) {
         replay.acked = true;
         send_resume_ack(replay.resume.id, answer.cut, answer.gap, answer.unread_count);

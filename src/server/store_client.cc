@@ -4,10 +4,12 @@ namespace rc::server {
 
 StoreClient::StoreClient(reactor::Reactor& reactor, reactor::CoreId store)
     : reactor_(reactor), store_(store) {
-    reactor.bind_mail(static_cast<uint8_t>(MailKind::store_answer), *this);
+    for (auto kind : {MailKind::store_answer, MailKind::store_settled})
+        reactor.bind_mail(static_cast<uint8_t>(kind), *this);
 }
 
-void StoreClient::settle(store::Settle settle) {
+void StoreClient::settle(store::Settle settle, std::function<void()> settled) {
+    settle.ticket = {reactor_.id(), settling_.add(std::move(settled))};
     unsettled_.push_back(std::move(settle));
     retry();
 }
@@ -22,6 +24,8 @@ bool StoreClient::retry() {
 }
 
 void StoreClient::on_mail(const reactor::Mail& mail) {
+    if (mail.kind == static_cast<uint8_t>(MailKind::store_settled))
+        return settled_.push_back(mail.as<uint64_t>());
     auto [answer, token] = Parcel<store::Answer>::open(mail);
     answers_.push_back(std::move(*answer));
 }
@@ -32,6 +36,11 @@ void StoreClient::deliver_answers() {
         answers_.pop_front();
         auto continuation = pending_.take(store::ticket_of(answer).token);
         continuation(std::move(answer));
+    }
+    while (!settled_.empty()) {
+        uint64_t const token = settled_.front();
+        settled_.pop_front();
+        settling_.take(token)();
     }
 }
 

@@ -25,11 +25,12 @@ class StoreClient final : public reactor::MailSink {
         request.ticket = {reactor_.id(), token};
         reactor_.request(store_, Parcel<store::Request>::mail(MailKind::store_request, std::move(request)));
     }
-    void settle(store::Settle settle);
+    /// Always finds a place, in the end. `settled` runs on a later turn, when the key is durable.
+    void settle(store::Settle settle, std::function<void()> settled);
 
     /// Runs the continuations of what has been answered.
     void deliver_answers();
-    [[nodiscard]] bool idle() const { return pending_.count() == 0 && unsettled_.empty(); }
+    [[nodiscard]] bool idle() const { return pending_.count() == 0 && settling_.count() == 0; }
 
     void on_mail(const reactor::Mail& mail) override;
     /// Settles that found no place; returns whether any are left.
@@ -40,7 +41,9 @@ class StoreClient final : public reactor::MailSink {
     reactor::CoreId store_;
     Pending<Continuation> pending_;
     std::deque<store::Answer> answers_;
-    std::deque<store::Settle> unsettled_;
+    Pending<std::function<void()>> settling_;
+    std::deque<store::Settle> unsettled_;  // without a place in the store's mailbox
+    std::deque<uint64_t> settled_;         // tokens, whose continuations are to run
 };
 
 }  // namespace rc::server

@@ -6,8 +6,9 @@ constexpr std::size_t kOutcomesWaitingMax = 1024;  // then no further request is
 constexpr Duration kHousekeepingEvery = seconds(10);
 }  // namespace
 
-StoreHost::StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log)
-    : reactor_(reactor), workers_(workers), log_(std::move(log)), housekeeping_(*this) {
+StoreHost::StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log,
+                     StoreMetrics& metrics)
+    : reactor_(reactor), workers_(workers), log_(std::move(log)), metrics_(metrics), housekeeping_(*this) {
     for (auto kind : {MailKind::store_request, MailKind::store_settle, MailKind::control}) {
         reactor.bind_mail(static_cast<uint8_t>(kind), *this);
     }
@@ -50,6 +51,7 @@ bool StoreHost::run_slice() {
         refused_.pop_front();
     bool more = false;
     if (outcomes_.size() < kOutcomesWaitingMax) more = log_->step(reactor_.wall(), *this);
+    update_metrics();
     if (housekeeping_.due) {
         housekeeping_.due = false;
         reactor_.timers().arm(housekeeping_, reactor_.now() + kHousekeepingEvery);
@@ -80,6 +82,13 @@ bool StoreHost::post_outcomes() {
             answers_.push_back(std::move(*answer));
             continue;
         }
+        if (auto* ticket = std::get_if<store::Ticket>(&content)) {
+            auto const core = static_cast<reactor::CoreId>(ticket->core);
+            if (!reactor_.has_place(core)) return true;
+            reactor_.send(core,
+                          reactor::Mail::make(static_cast<uint8_t>(MailKind::store_settled), ticket->token));
+            continue;
+        }
         if (!has_places()) return true;
         if (auto* publication = std::get_if<Publication>(&content)) post(MailKind::publication, *publication);
         if (auto* mark = std::get_if<ReadMark>(&content)) post(MailKind::read_mark, *mark);
@@ -95,6 +104,13 @@ void StoreHost::read_mark(std::shared_ptr<const store::ReadMark> mark) {
 }
 void StoreHost::answer(store::Answer answer) {
     outcomes_.push_back({std::move(answer)});
+}
+void StoreHost::settled(store::Ticket ticket) {
+    outcomes_.push_back({ticket});
+}
+
+void StoreHost::update_metrics() {
+    metrics_.down.set(log_->figures().down ? 1 : 0);
 }
 
 }  // namespace rc::server

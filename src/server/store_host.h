@@ -6,6 +6,7 @@
 
 #include "mail.h"
 #include "ringcast/reactor/core_group.h"
+#include "store_metrics.h"
 
 namespace rc::server {
 
@@ -17,7 +18,9 @@ class StoreHost final : public reactor::CoreProgram,
                         private store::Outcomes {
   public:
     /// @param workers  cores 0 to workers-1 get the publications
-    StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log);
+    /// @param metrics  written here, read by any core
+    StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log,
+              StoreMetrics& metrics);
     ~StoreHost() override;
 
     bool ended() override { return stopped_ && outcomes_.empty(); }
@@ -26,7 +29,7 @@ class StoreHost final : public reactor::CoreProgram,
     using Publication = std::shared_ptr<const store::Publication>;
     using ReadMark = std::shared_ptr<const store::ReadMark>;
     struct Outcome {
-        std::variant<Publication, ReadMark, store::Answer> content;
+        std::variant<Publication, ReadMark, store::Answer, store::Ticket> content;  // the last: settled
     };
 
     void on_mail(const reactor::Mail& mail) override;
@@ -36,12 +39,15 @@ class StoreHost final : public reactor::CoreProgram,
     void publication(std::shared_ptr<const store::Publication> publication) override;
     void read_mark(std::shared_ptr<const store::ReadMark> mark) override;
     void answer(store::Answer answer) override;
+    void settled(store::Ticket ticket) override;
 
     bool post_outcomes();
+    void update_metrics();
 
     reactor::Reactor& reactor_;
     uint32_t workers_;
     std::unique_ptr<store::Log> log_;
+    StoreMetrics& metrics_;
     // By a full queue of the log; goes first next time. Taken out of the mailboxes all the same, because a
     // settle behind it may be what the queue waits for. At most half a mailbox of each core.
     std::deque<store::Request> refused_;

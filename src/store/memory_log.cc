@@ -123,7 +123,9 @@ class MemoryLog::Impl {
             Request request = std::move(queue_.front());
             queue_.pop_front();
             queue_bytes_ -= queued_bytes(request);
-            if (auto no = unavailable_answer(request); down_ && no && !only_reads(request)) {
+            bool const refused =
+                fault_ == Fault::everything || (fault_ == Fault::writes && !only_reads(request));
+            if (auto no = unavailable_answer(request); refused && no) {
                 answer(std::move(*no));
                 continue;
             }
@@ -137,9 +139,10 @@ class MemoryLog::Impl {
     [[nodiscard]] std::string_view epoch() const { return options_.epoch; }
     [[nodiscard]] std::size_t waiting() const { return queue_.size() + parked_; }
     [[nodiscard]] Figures figures() const {
-        return {down_, waiting(), users_.size(), notifications_, messages_, marks_, keys_.size(), memory_};
+        return {fault_ != Fault::none, waiting(), users_.size(), notifications_, messages_, marks_,
+                keys_.size(),          memory_};
     }
-    void set_down(bool down) { down_ = down; }
+    void set_fault(Fault fault) { fault_ = fault; }
 
   private:
     using Users = std::vector<std::unique_ptr<User>>;
@@ -198,6 +201,7 @@ class MemoryLog::Impl {
         } else {
             keys_.erase(at);
         }
+        out_->settled(request.ticket);
     }
 
     bool sweep_keys() {
@@ -570,7 +574,7 @@ class MemoryLog::Impl {
     Options const options_;
     std::size_t memory_ = 0;  // before everything that is charged to it
     uint64_t notifications_ = 0, messages_ = 0, marks_ = 0;
-    bool down_ = false;
+    Fault fault_ = Fault::none;
     WallTime now_;
     Outcomes* out_ = nullptr;  // within step()
     uint64_t sequence_ = 0;
@@ -602,8 +606,8 @@ std::string_view MemoryLog::epoch() const {
 Figures MemoryLog::figures() const {
     return impl_->figures();
 }
-void MemoryLog::set_down(bool down) {
-    impl_->set_down(down);
+void MemoryLog::set_fault(Fault fault) {
+    impl_->set_fault(fault);
 }
 
 }  // namespace rc::store

@@ -37,7 +37,11 @@ struct OpenKey {
     std::deque<Request> waiting;
 };
 
-using Effect = std::variant<std::shared_ptr<const Publication>, std::shared_ptr<const ReadMark>, Answer>;
+struct Settled {
+    Ticket ticket;
+};
+using Effect =
+    std::variant<std::shared_ptr<const Publication>, std::shared_ptr<const ReadMark>, Answer, Settled>;
 
 }  // namespace
 
@@ -160,13 +164,13 @@ class SqliteLog::Impl {
         return fits;
     }
 
-    // What becomes of a request when its batch fails: read again, or answered. Nothing: it is parked, or
-    // a Settle, whose key is kept in memory.
-    using Fallback = std::variant<std::monostate, Answer, Request>;
+    // What becomes of a request when its batch fails: read again, or answered. Nothing: it is parked. A
+    // settled key is kept in memory until it can be written, because what it stands for has been delivered.
+    using Fallback = std::variant<std::monostate, Answer, Settled, Request>;
     static Fallback fallback_of(const Request& request) {
+        if (const auto* settle = std::get_if<Settle>(&request)) return Settled{settle->ticket};
         if (only_reads(request)) return Request(request);
-        if (auto answer = unavailable_answer(request)) return std::move(*answer);
-        return {};
+        return std::move(*unavailable_answer(request));
     }
 
     template <class Work>
@@ -205,6 +209,7 @@ class SqliteLog::Impl {
         }
         for (auto& fallback : fallbacks_) {
             if (auto* answer_now = std::get_if<Answer>(&fallback)) answer(std::move(*answer_now));
+            if (auto* settled = std::get_if<Settled>(&fallback)) effects_.emplace_back(*settled);
             if (auto* request = std::get_if<Request>(&fallback)) read_again(*request);
         }
     }
@@ -258,6 +263,7 @@ class SqliteLog::Impl {
         if (auto* publication = std::get_if<0>(&effect)) outcomes.publication(std::move(*publication));
         if (auto* mark = std::get_if<1>(&effect)) outcomes.read_mark(std::move(*mark));
         if (auto* answer = std::get_if<2>(&effect)) outcomes.answer(std::move(*answer));
+        if (auto* settled = std::get_if<3>(&effect)) outcomes.settled(settled->ticket);
     }
 
     // ---- idempotency keys -----------------------------------------------------------------------
@@ -329,6 +335,7 @@ class SqliteLog::Impl {
                       std::make_move_iterator(key.waiting.end()));
         if (request.accepted)
             unwritten_.emplace(request.key, settled(request.key, key.hash, std::move(key.id), 0));
+        effects_.emplace_back(Settled{request.ticket});
     }
 
     // ---- appending ------------------------------------------------------------------------------
@@ -455,7 +462,7 @@ class SqliteLog::Impl {
         auto message = tables_.above(user, EntryState::message, done.position);
         auto unread = tables_.above(user, EntryState::unread, done.position);
         auto read = tables_.above(user, EntryState::read, done.position);
-        auto mark = tables_.marks_above(user, request.with_marks ? done.position : INT64_MAX);
+        auto mark = tables_.marks_above(user, request.with_marks ? done.position : UINT64_MAX);
         std::size_t bytes = 0;
         auto place = [](uint64_t seq) { return seq == 0 ? UINT64_MAX : seq; };
         while (true) {
@@ -481,7 +488,7 @@ class SqliteLog::Impl {
         done.ticket = request.ticket;
         if (const User* user = users_.find(request.user.text)) {
             done.unread_count = user->row.unread;
-            uint64_t const before = request.before == 0 ? INT64_MAX : request.before;
+            uint64_t const before = request.before == 0 ? UINT64_MAX : request.before;
             auto from = [&](EntryState state, bool read) {
                 return tables_.below(user->row.id, state, request.read.value_or(read) == read ? before : 0);
             };

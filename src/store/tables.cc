@@ -1,5 +1,6 @@
 #include "tables.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "checksum.h"
@@ -15,6 +16,11 @@ std::string entries(const char* where) {
 }
 std::string whole_entries(const char* where) {
     return std::string("SELECT ") + kEntryColumns + ", data_sum, type, topic, data FROM entry " + where;
+}
+
+// An offset as a bound; a column holds no greater one.
+int64_t column_of(uint64_t offset) {
+    return static_cast<int64_t>(std::min<uint64_t>(offset, INT64_MAX));
 }
 
 uint64_t hash_of(std::string_view text) {
@@ -333,7 +339,7 @@ std::shared_ptr<const Message> Tables::message_of(const EntryRow& entry, const S
 
 Tables::Cursor::Cursor(Tables& tables, Statement& statement, int64_t user, EntryState state, uint64_t bound)
     : tables_(tables),
-      rows_(statement.query(user, static_cast<int>(state), bound)),
+      rows_(statement.query(user, static_cast<int>(state), column_of(bound))),
       user_(user),
       state_(state) {
     next();
@@ -362,7 +368,7 @@ Tables::Cursor Tables::below(int64_t user, EntryState state, uint64_t seq) {
 }
 
 Tables::MarkCursor::MarkCursor(Statement& statement, int64_t user, uint64_t bound)
-    : rows_(statement.query(user, bound)) {
+    : rows_(statement.query(user, column_of(bound))) {
     row_.user = user;
     next();
 }

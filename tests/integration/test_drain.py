@@ -6,7 +6,7 @@ import time
 import pytest
 
 from ringcast.swarm import Swarm, ask_all, swarms
-from ringcast import HandshakeRefused, RawHttp, eventually, needs_durable_log, together
+from ringcast import HandshakeRefused, RawHttp, eventually, together
 
 DRAIN = 1.5
 
@@ -84,7 +84,6 @@ def test_subscribers_still_receive_while_they_wait(start_server):
     assert server.wait_for_exit() == 0
 
 
-@needs_durable_log
 def test_what_was_answered_while_draining_is_kept(start_server, tmp_path):
     server = start_server(settings={"drain_time": "1s"}, data_dir=tmp_path / "data")
     clients = clients_of(server, 3)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ringcast import needs_durable_log, unique
+from ringcast import unique
 
 BIG = 1 << 53
 
@@ -483,7 +483,6 @@ def test_marks_a_notification_read(server, client):
     assert server.api.notifications(user)["unreadCount"] == 1
 
 
-@needs_durable_log
 def test_marks_read_durably(start_server, tmp_path):
     first = start_server(data_dir=tmp_path / "data")
     notification = first.api.notify("u")["id"]

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from ringcast import eventually, needs_durable_log, together, unique
+from ringcast import eventually, together, unique
 
 OFFSET = re.compile(r"\S+-\d+")
 
@@ -264,7 +264,6 @@ def test_an_offset_older_than_what_is_kept_is_a_gap(start_server):
     assert [offset for _, _, offset in messages] == kept
 
 
-@needs_durable_log
 def test_resumes_over_a_kill_and_restart(start_server, tmp_path):
     server = start_server(data_dir=tmp_path / "data")
     published = publish(server, "u", range(20))

@@ -59,8 +59,8 @@ class ServerRig {
         }
         {
             reactor::CoreScope const scope(shared_.store);
-            programs_.push_back(std::make_unique<server::StoreHost>(*reactors_[shared_.store],
-                                                                    options.workers, options.make_log()));
+            programs_.push_back(std::make_unique<server::StoreHost>(
+                *reactors_[shared_.store], options.workers, options.make_log(), shared_.store_metrics));
         }
         reactor::CoreScope const scope(shared_.main);
         programs_.push_back(options.make_main(*reactors_[shared_.main]));

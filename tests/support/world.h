@@ -62,6 +62,9 @@ class DelayedLog final : public store::Log, private store::Outcomes {
     void read_mark(std::shared_ptr<const store::ReadMark> mark) override {
         held_.emplace_back([mark](store::Outcomes& out) { out.read_mark(mark); });
     }
+    void settled(store::Ticket ticket) override {
+        held_.emplace_back([ticket](store::Outcomes& out) { out.settled(ticket); });
+    }
     void answer(store::Answer answer) override {
         // Behind what was held when its snapshot was made; then by chance.
         held_.emplace_back(
@@ -168,6 +171,8 @@ class TestWorld {
     /// One POST on a connection of its own, answered before this returns.
     ApiAnswer post(std::string_view path, std::string_view body, std::string_view fields = {},
                    uint32_t core = 0);
+    /// What the disk refuses from now on.
+    void set_store_fault(store::MemoryLog::Fault fault) { log_->set_fault(fault); }
     ApiAnswer publish(std::string_view message, uint32_t core = 0, std::string_view fields = {}) {
         return post("/api/publish", message, fields, core);
     }
@@ -224,7 +229,9 @@ class TestWorld {
         log_options.epoch = "e";
         log_options.retention = options_.config.inbox.retention;
         log_options.notifications_per_user = options_.config.inbox.notifications_per_user;
-        std::unique_ptr<store::Log> log = std::make_unique<store::MemoryLog>(std::move(log_options));
+        auto memory = std::make_unique<store::MemoryLog>(std::move(log_options));
+        log_ = memory.get();
+        std::unique_ptr<store::Log> log = std::move(memory);
         if (options_.delay_store) log = std::make_unique<DelayedLog>(std::move(log), chance);
         return log;
     }
@@ -249,6 +256,7 @@ class TestWorld {
     FakeClock clock;
 
   private:
+    store::MemoryLog* log_ = nullptr;  // of the rig's StoreHost
     ServerRig rig_;
     std::vector<bool> frozen_;
     std::vector<std::unique_ptr<Client>> clients_;

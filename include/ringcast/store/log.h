@@ -76,8 +76,10 @@ struct Reserve {
     Idempotency idempotency;
     std::string publication_id;
 };
-/// Ends what a fresh Reserve began. No answer. accepted = false forgets the key.
+/// Ends what a fresh Reserve began. -> Settled, when the key is as durable as a message would be.
+/// accepted = false forgets it.
 struct Settle {
+    Ticket ticket;
     std::string key;
     bool accepted = true;
 };
@@ -243,6 +245,7 @@ class Outcomes {
     virtual void publication(std::shared_ptr<const Publication> publication) = 0;  // to every core
     virtual void read_mark(std::shared_ptr<const ReadMark> mark) = 0;              // to every core
     virtual void answer(Answer answer) = 0;                                        // to its ticket's core
+    virtual void settled(Ticket ticket) = 0;                                       // of the Settle; likewise
 
   protected:
     ~Outcomes() = default;
@@ -261,7 +264,7 @@ class Log {
   public:
     virtual ~Log() = default;
 
-    /// Queues a request. Every request but Settle gets one answer, from a later step().
+    /// Queues a request. Every request gets one answer, a Settle settled(), from a later step().
     /// @return false when the queue is full: the request is left as it was, and the caller answers for
     ///         it. A Settle is always taken, there are never more of them than fresh answers.
     [[nodiscard]] virtual bool submit(Request&& request) = 0;

@@ -31,8 +31,9 @@ class MemoryLog final : public Log {
     bool step(WallTime now, Outcomes& outcomes) override;
     [[nodiscard]] Figures figures() const override;
 
-    /// For tests: while it is down, reads are answered and all else is `unavailable`.
-    void set_down(bool down);
+    /// For tests, what a disk may do to a log: what it refuses is `unavailable`.
+    enum class Fault : uint8_t { none, writes, everything };
+    void set_fault(Fault fault);
 
     [[nodiscard]] std::string_view epoch() const;
 

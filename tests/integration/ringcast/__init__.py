@@ -1,7 +1,6 @@
 """Starts the real programs and speaks raw bytes to them. Needs nothing but the standard library."""
 from .api import Api, RawHttp, Response
 from .client import Closed, HandshakeRefused, WsClient
-from .durable import needs_durable_log
 from .frames import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, close_payload, encode_frame)
 from .manager import ServiceManager
 from .server import EchoServer, Server, build_dir, build_has_sanitizer, unique
@@ -11,5 +10,5 @@ __all__ = [
     "Api", "RawHttp", "Response", "Closed", "HandshakeRefused", "WsClient", "BINARY", "CLOSE", "CONTINUATION",
     "PING", "PONG", "TEXT", "Frame", "close_payload", "encode_frame", "EchoServer", "Server", "build_dir",
     "build_has_sanitizer", "unique", "ServiceManager",
-    "eventually", "together", "until", "needs_durable_log",
+    "eventually", "together", "until",
 ]

@@ -406,7 +406,6 @@ TEST(Config, WhatIsNotThereYetStopsTheStart) {
     EXPECT_EQ(refusal("auth.mode = 'jwt'"), ":1: auth.mode: \"jwt\" is not available in this version");
     EXPECT_EQ(refusal("[auth]\nmode = 'header'"),
               ":2: auth.mode: \"header\" is not available in this version");
-    EXPECT_EQ(refusal("durability = 'write'"), ":1: durability: \"write\" is not available in this version");
     EXPECT_EQ(refusal("proxy.protocol = true"), ":1: proxy.protocol: true is not available in this version");
     EXPECT_EQ(refusal("proxy.trusted = ['10.0.0.0/8']"),
               ":1: proxy.trusted: [\"10.0.0.0/8\"] is not available in this version");
@@ -421,8 +420,7 @@ TEST(Config, WhatIsNotThereYetStopsTheStart) {
 
 TEST(Config, WhatIsThereIsAvailable) {
     for (const auto& setting : describe_settings()) {
-        bool const later = setting.path == "durability" || setting.path == "auth.mode" ||
-                           setting.path.starts_with("auth.jwt.") ||
+        bool const later = setting.path == "auth.mode" || setting.path.starts_with("auth.jwt.") ||
                            setting.path.starts_with("auth.header.") || setting.path.starts_with("proxy.");
         EXPECT_EQ(setting.available, !later) << setting.path;
     }

@@ -181,7 +181,9 @@ TEST_P(LogContract, ReservedKeyIsRepeatedWithItsIdOnceItIsSettled) {
     auto const fresh = h.ask<ReserveAnswer>(reserve("k", 1, "first"));
     EXPECT_EQ(fresh.verdict, Reserved::fresh);
     EXPECT_EQ(fresh.id, "first");
-    ASSERT_TRUE(h.log.submit(Settle{"k", true}));
+    ASSERT_TRUE(h.log.submit(Settle{{4, 5}, "k", true}));
+    h.run();
+    EXPECT_EQ(h.out.all<Ticket>(), (std::vector{Ticket{4, 5}}));
     auto const again = h.ask<ReserveAnswer>(reserve("k", 1, "second"));
     EXPECT_EQ(again.verdict, Reserved::repeat);
     EXPECT_EQ(again.id, "first");
@@ -202,7 +204,7 @@ TEST_P(LogContract, WhoeverComesWhileAKeyIsUnderWayWaitsForItsOutcome) {
     h.run();
     EXPECT_EQ(h.out.answers().size(), 1u);
     EXPECT_EQ(h.log.figures().waiting, 4u);
-    ASSERT_TRUE(h.log.submit(Settle{"k", true}));
+    ASSERT_TRUE(h.log.submit(Settle{{}, "k", true}));
     h.run();
     auto const answers = h.out.answers_of<ReserveAnswer>();
     ASSERT_EQ(answers.size(), 4u);
@@ -221,13 +223,14 @@ TEST_P(LogContract, RefusedReservationLetsTheNextOneInLineTry) {
         auto request = reserve("k", 2 + i / 2, "later" + std::string(1, static_cast<char>('0' + i)));
         ASSERT_TRUE(h.log.submit(Request(request)));
     }
-    ASSERT_TRUE(h.log.submit(Settle{"k", false}));
+    ASSERT_TRUE(h.log.submit(Settle{{4, 5}, "k", false}));
     h.run();
+    EXPECT_EQ(h.out.all<Ticket>(), (std::vector{Ticket{4, 5}}));
     auto answers = h.out.answers_of<ReserveAnswer>();
     ASSERT_EQ(answers.size(), 2u);
     EXPECT_EQ(answers[1].verdict, Reserved::fresh);
     EXPECT_EQ(answers[1].id, "later0");
-    ASSERT_TRUE(h.log.submit(Settle{"k", true}));
+    ASSERT_TRUE(h.log.submit(Settle{{}, "k", true}));
     h.run();
     answers = h.out.answers_of<ReserveAnswer>();
     ASSERT_EQ(answers.size(), 4u);
@@ -242,7 +245,7 @@ TEST_P(LogContract, WhoWaitedForAKeyGoesBeforeWhoCameLater) {
     auto append = Harness::with_key(Harness::message_to({"ada"}, "waited"), "k");
     ASSERT_TRUE(h.log.submit(Request(append)));
     h.run();
-    ASSERT_TRUE(h.log.submit(Settle{"k", false}));
+    ASSERT_TRUE(h.log.submit(Settle{{}, "k", false}));
     ASSERT_TRUE(h.log.submit(Harness::message_to({"ada"}, "came later")));
     h.run();
     ASSERT_EQ(h.out.publications().size(), 2u);
@@ -257,7 +260,7 @@ TEST_P(LogContract, WaitingRequestsCountTowardsTheBoundAndASettleIsAlwaysTaken) 
         h.run();
     }
     EXPECT_FALSE(h.log.submit(Request(reserve("k", 1))));
-    EXPECT_TRUE(h.log.submit(Settle{"k", true}));
+    EXPECT_TRUE(h.log.submit(Settle{{}, "k", true}));
     h.run();
     EXPECT_TRUE(h.log.submit(Request(reserve("k", 1))));
 }
@@ -269,7 +272,7 @@ TEST_P(LogContract, UnsettledKeyDoesNotExpire) {
     ASSERT_TRUE(h.log.submit(Request(reserve("k", 1))));
     h.run();
     EXPECT_EQ(h.log.figures().waiting, 1u);
-    ASSERT_TRUE(h.log.submit(Settle{"k", true}));
+    ASSERT_TRUE(h.log.submit(Settle{{}, "k", true}));
     h.run();
     EXPECT_EQ(h.out.answers_of<ReserveAnswer>().back().verdict, Reserved::repeat);
 }
@@ -384,6 +387,18 @@ TEST_P(LogContract, ChunksEndAtTheirBoundsInRecordsAndBytes) {
     EXPECT_EQ(chunk(100, 301).records.size(), 3u);
     EXPECT_EQ(chunk(100, 1).records.size(), 1u);  // one whatever its size
     EXPECT_EQ(chunk(100, 300).position, 3u);
+}
+
+TEST_P(LogContract, GreatOffsetsAreJustGreat) {
+    Harness h;
+    h.notify("ada", "n1");
+    auto const none = h.ask<ReadAnswer>(Harness::read_request("ada", Read::Mode::unread, UINT64_MAX));
+    EXPECT_TRUE(none.records.empty());
+    EXPECT_EQ(none.cut, 1u);
+    EXPECT_EQ(none.unread_count, 1u);
+    EXPECT_TRUE(h.since("ada", UINT64_MAX).gap);
+    EXPECT_EQ(h.since("ada", UINT64_MAX).records.size(), 1u);
+    EXPECT_EQ(h.list("ada", {}, 1, UINT64_MAX).notifications.size(), 1u);
 }
 
 // ---- read state ---------------------------------------------------------------------------------

@@ -21,12 +21,14 @@ namespace rc::store {
 
 /// Keeps what step() reported, in order.
 struct Recorder final : Outcomes {
-    using Event = std::variant<std::shared_ptr<const Publication>, std::shared_ptr<const ReadMark>, Answer>;
+    using Event =
+        std::variant<std::shared_ptr<const Publication>, std::shared_ptr<const ReadMark>, Answer, Ticket>;
     std::vector<Event> events;
 
     void publication(std::shared_ptr<const Publication> p) override { events.emplace_back(std::move(p)); }
     void read_mark(std::shared_ptr<const ReadMark> m) override { events.emplace_back(std::move(m)); }
     void answer(Answer a) override { events.emplace_back(std::move(a)); }
+    void settled(Ticket t) override { events.emplace_back(t); }
 
     template <class T>
     std::vector<T> all() const {

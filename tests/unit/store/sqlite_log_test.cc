@@ -81,7 +81,7 @@ TEST(SqliteLog, IdempotencySurvivesARestart) {
     auto const request = Harness::with_key(Harness::message_to({"ada"}, "{}"), "k");
     auto const first = h->append(request);
     ASSERT_EQ(h->ask<ReserveAnswer>(reserve("topic", 1, "id")).verdict, ReserveAnswer::Verdict::fresh);
-    ASSERT_TRUE(h->log.submit(Settle{"topic", true}));
+    ASSERT_TRUE(h->log.submit(Settle{{}, "topic", true}));
     h->run();
     disk.kill();
     h = &disk.open();
@@ -339,7 +339,7 @@ TEST(SqliteLog, ABatchThatFailsIsAnsweredWholeAndItsReadsAreReadAnew) {
     submit(reserve("k", 1, "id"), 3);
     submit(reserve("k", 1, "id"), 4);  // waits for the one before
     submit(MarkRead{{}, UserId{"ada"}, "n1"}, 5);
-    ASSERT_TRUE(h.log.submit(Settle{"old", true}));
+    ASSERT_TRUE(h.log.submit(Settle{{1, 6}, "old", true}));
     {
         NoSpace const full(4'096);
         h.log.step(h.now, h.out);
@@ -347,6 +347,7 @@ TEST(SqliteLog, ABatchThatFailsIsAnsweredWholeAndItsReadsAreReadAnew) {
     EXPECT_TRUE(h.out.publications().empty());
     EXPECT_TRUE(h.out.marks().empty());
     EXPECT_EQ(h.out.answers().size(), 5u);
+    EXPECT_EQ(h.out.all<Ticket>(), (std::vector{Ticket{1, 6}}));
     EXPECT_EQ(h.out.answers_of<AppendAnswer>().at(0).verdict, AppendAnswer::Verdict::unavailable);
     EXPECT_EQ(offsets(h.out.answers_of<ReadAnswer>().at(0).records), Offsets{1});
     for (const auto& answer : h.out.answers_of<ReserveAnswer>())

@@ -1,0 +1,147 @@
+"""What outlives the process: a kill, a restart, a disk that refuses for a while, files that are not as they were left."""
+
+import resource
+import signal
+
+import pytest
+
+from ringcast import Server, eventually, unique
+
+DATABASE = "ringcast.db"
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    return tmp_path / "data"
+
+
+def test_idempotency_survives_a_kill(start_server, data_dir):
+    server = start_server(data_dir=data_dir)
+    to_user = {"type": "custom", "userId": "u", "data": 1}
+    to_topic = {"type": "custom", "topic": "t", "data": 2}
+    first = [server.api.publish(to_user, idempotency_key="user"), server.api.publish(to_topic, idempotency_key="topic")]
+    server.kill()
+    server = start_server(data_dir=data_dir)
+    with server.connect() as client:
+        client.subscribe("u", ["t"])
+        assert server.api.publish(to_user, idempotency_key="user") == first[0]
+        assert server.api.publish(to_topic, idempotency_key="topic") == first[1]
+        changed = server.api.post("/api/publish", {**to_topic, "data": 3}, headers={"Idempotency-Key": "topic"})
+        assert (changed.status, changed.error()) == (409, "conflict")
+        client.expect_nothing()
+
+
+def test_the_inbox_survives_a_kill(start_server, data_dir):
+    server = start_server(data_dir=data_dir)
+    notification = {"type": "notification", "userId": "u", "data": {"id": "known", "title": "title"}}
+    ids = [server.api.publish(notification)["id"]]
+    ids += [server.api.notify("u", f"title {n}")["id"] for n in range(4)]
+    server.api.mark_read("u", ids[1])
+    assert server.api.request("DELETE", f"/api/users/u/notifications/{ids[2]}").status == 204
+    before = server.api.notifications("u")
+    server.kill()
+    server = start_server(data_dir=data_dir)
+    assert server.api.notifications("u") == before
+    assert before["unreadCount"] == 3
+    assert server.api.publish(notification)["id"] == ids[0]
+    assert server.api.notifications("u")["unreadCount"] == 3
+
+
+@pytest.mark.parametrize("durability", ["fsync", "write"])
+def test_offsets_go_on_after_a_restart(start_server, data_dir, durability):
+    settings = {"durability": durability}
+    server = start_server(data_dir=data_dir, settings=settings)
+    first = server.api.to_user("u", 1)["offset"]
+    server.stop()
+    server = start_server(data_dir=data_dir, settings=settings)
+    epoch, _, number = server.api.to_user("u", 2)["offset"].rpartition("-")
+    assert (epoch, int(number)) == (first.rpartition("-")[0], int(first.rpartition("-")[2]) + 1)
+    server.kill()
+    server = start_server(data_dir=data_dir, settings=settings)
+    with server.connect() as client:
+        client.subscribe("u", since=first)
+        client.expect_json({"type": "custom", "data": 2, "offset": f"{epoch}-{number}"})
+
+
+def test_a_disk_that_refuses_disconnects_nobody_and_is_forgiven(start_server):
+    server = start_server()
+    notification = server.api.notify("u")["id"]
+    with server.connect() as client:
+        client.subscribe("u", ["t"])
+        # Files may not grow: what SQLite gets is what a full disk says.
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        refused = server.api.post("/api/publish", {"type": "custom", "userId": "u", "data": "refused"})
+        assert (refused.status, refused.error()) == (503, "unavailable")
+        assert refused.headers["retry-after"]
+        assert server.api.get("/readyz").status == 503
+        assert server.api.get("/healthz").status == 200
+        client.send_json({"type": "mark_read", "id": 1, "data": {"notificationId": notification}})
+        client.expect_error("internal_error", id=1)
+        for path in ("/read-all", f"/{notification}/read"):
+            assert server.api.post("/api/users/u/notifications" + path).status == 503
+        assert server.api.notifications("u")["unreadCount"] == 1
+        server.api.to_topic("t", "not stored")
+        client.expect_json({"type": "custom", "data": "not stored"})
+        with server.connect() as other:
+            other.subscribe("u", since="0")
+            assert other.next_message()["data"]["id"] == notification
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        eventually(lambda: server.api.get("/readyz").status == 200)
+        server.api.to_user("u", "taken")
+        client.expect_json({"type": "custom", "data": "taken"})
+        client.mark_read(notification)
+    assert server.api.notifications("u")["unreadCount"] == 0
+
+
+def refusal(data_dir):
+    """The status and the one line with which a start on these data ends."""
+    server = Server(data_dir=data_dir, ready=False)
+    try:
+        status = server.wait_for_exit()
+        lines = [line for line in server.stderr.splitlines() if line.startswith("ringcastd: ")]
+        assert len(lines) == 1, server.stderr
+        return status, lines[0]
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture
+def used(start_server, data_dir):
+    server = start_server(data_dir=data_dir)
+    server.api.notify(unique("user"))
+    server.stop()
+    return data_dir
+
+
+@pytest.mark.parametrize("damage,words", [
+    (lambda file: file.write_bytes(b""), "damaged"),
+    (lambda file: file.write_bytes(b"not a database" * 1000), "not a database"),
+    (lambda file: file.write_bytes(file.read_bytes()[:8192]), "malformed"),
+    (lambda file: (file.with_name(DATABASE + "-wal").write_bytes(b"left"), file.unlink()), "missing"),
+    (lambda file: file.write_bytes(file.read_bytes()[:60] + b"\0\0\0\x63" + file.read_bytes()[64:]), "newer"),
+], ids=["empty", "foreign", "cut", "missing", "newer"])
+def test_refuses_data_that_it_cannot_use_and_leaves_them(used, damage, words):
+    file = used / DATABASE
+    damage(file)
+    left = file.read_bytes() if file.exists() else None
+    status, line = refusal(used)
+    assert status == 65, line
+    assert words in line and str(file) in line
+    assert (file.read_bytes() if file.exists() else None) == left
+
+
+def test_a_start_that_was_cut_off_is_begun_anew(start_server, data_dir):
+    data_dir.mkdir()
+    (data_dir / (DATABASE + ".new")).write_bytes(b"half")
+    server = start_server(data_dir=data_dir)
+    server.api.notify("u")
+    assert not (data_dir / (DATABASE + ".new")).exists()
+    assert (data_dir / DATABASE).stat().st_mode & 0o777 == 0o600
+
+
+def test_leaves_one_whole_file_when_it_ends(start_server, data_dir):
+    server = start_server(data_dir=data_dir)
+    server.api.notify("u")
+    server.signal(signal.SIGTERM)
+    assert server.wait_for_exit() == 0
+    assert not (data_dir / (DATABASE + "-wal")).exists()

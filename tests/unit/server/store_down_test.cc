@@ -1,0 +1,82 @@
+// What clients and publishers hear while the disk refuses.
+#include <gtest/gtest.h>
+
+#include "../../support/world.h"
+#include "texts.h"
+
+namespace rc::server {
+namespace {
+
+using test::TestWorld;
+using Fault = store::MemoryLog::Fault;
+
+constexpr std::string_view kNotify = R"({"type":"notification","userId":"u","data":{"id":"n"}})";
+constexpr std::string_view kMarkRead = R"({"type":"mark_read","id":7,"data":{"notificationId":"n"}})";
+
+TEST(StoreDown, WritesAreRefusedAndReadsAreServed) {
+    TestWorld world;
+    ASSERT_EQ(world.publish(kNotify).status, 200);
+    auto& client = world.connect(0);
+    client.say(subscribe(R"({"userId":"u","topics":["t"]})"));
+    world.set_store_fault(Fault::writes);
+
+    EXPECT_EQ(world.publish(to_user(1)).status, 503);
+    EXPECT_EQ(world.publish(to_topic(2), 0, "Idempotency-Key: k\r\n").status, 503);
+    EXPECT_EQ(world.publish(to_topic(3)).status, 200);
+    EXPECT_EQ(client.take(), std::vector{message(3)});
+    client.say(kMarkRead);
+    auto texts = client.take();
+    ASSERT_EQ(texts.size(), 1U);
+    EXPECT_TRUE(texts[0].starts_with(R"({"type":"error","id":7,"data":{"code":"internal_error")"))
+        << texts[0];
+    auto& other = world.connect(1);
+    other.say(subscribe(R"({"userId":"u","since":"0"})"));
+    EXPECT_EQ(other.take().size(), 2U);  // the ack and the notification
+
+    world.set_store_fault(Fault::none);
+    client.say(kMarkRead);
+    EXPECT_EQ(client.take(), std::vector<std::string>{R"({"type":"ack","id":7,"data":{"unreadCount":0}})"});
+    EXPECT_EQ(world.publish(to_topic(2), 0, "Idempotency-Key: k\r\n").status, 200);
+    EXPECT_EQ(client.close() + other.close(), "");
+}
+
+TEST(StoreDown, AResumeThatCannotBeReadIsAnsweredAndTheConnectionGoesOn) {
+    TestWorld world;
+    ASSERT_EQ(world.publish(kNotify).status, 200);
+    world.set_store_fault(Fault::everything);
+    auto& client = world.connect(0);
+    for (auto asks : {R"("since":"0")", R"("replay":"unread")", R"("offsets":true)"}) {
+        client.say(R"({"type":"subscribe","id":8,"data":{"userId":"u",)" + std::string(asks) + "}}");
+        auto const texts = client.take();
+        ASSERT_EQ(texts.size(), 1U) << asks;
+        EXPECT_TRUE(texts[0].starts_with(R"({"type":"error","id":8,"data":{"code":"internal_error")"))
+            << texts[0];
+    }
+    world.set_store_fault(Fault::none);
+    ASSERT_EQ(world.publish(to_user(1)).status, 200);
+    EXPECT_EQ(client.take().size(), 1U);
+    EXPECT_EQ(client.close(), "");
+}
+
+TEST(StoreDown, AReplayThatCannotBeReadOnEndsTheConnection) {
+    TestWorld world;
+    std::string batch;
+    for (int i = 0; i < 400; ++i)
+        batch += to_user(i) + "\n";
+    ASSERT_EQ(world.publish(batch, 0, "Content-Type: application/x-ndjson\r\n").status, 200);
+    auto& client = world.connect(0);
+    client.socket().window = 1000;
+    client.post(subscribe(R"({"userId":"u","since":"0"})"));
+    world.settle();
+    world.set_store_fault(Fault::everything);
+    client.socket().window = test::FakeSocket::kUnlimited;
+    world.settle();
+    auto const texts = client.take();
+    ASSERT_FALSE(texts.empty());
+    EXPECT_EQ(error_code(texts.back()), "internal_error");
+    EXPECT_LT(texts.size(), 400U);
+    EXPECT_EQ(client.close(), "1011 internal_error");
+}
+
+}  // namespace
+}  // namespace rc::server
