@@ -60,6 +60,7 @@ void Acceptor::start() {
 void Acceptor::arm(uint32_t index) {
     auto& source = sources_[index];
     for (uint32_t i = 0; i < kBurst && source.armed < source.wanted; ++i) {
+        if (source.armed > 0 && in_flight_ >= armed_max_) return;
         auto& slot = source.slots[i];
         if (slot && slot->op.in_flight()) continue;
         if (!slot) slot = std::make_unique<Slot>();

@@ -126,7 +126,7 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
         client_acceptor_.add(listener);
     for (int listener : api_listeners)
         api_acceptor_.add(listener);
-    client_acceptor_.start();
+    pace_accepts();
     api_acceptor_.start();
     shared.cores[reactor.id()] = this;
 }
@@ -162,6 +162,10 @@ void Core::pace_accepts() {
     if (admission_.crowded() && admission_.next_due() != MonoTime::max() && !room_timer_.armed())
         reactor_.timers().arm(room_timer_, admission_.next_due());
     bool const full = admission_.exhausted();
+    // Whatever is armed finds a place, also when all of it is taken in one turn; one a listener is kept back.
+    uint64_t const slots = reactor_.ring().stats().direct_slots;
+    uint64_t const taken = std::min<uint64_t>(slots, admission_.sockets() + client_acceptor_.listeners());
+    client_acceptor_.set_armed_max(static_cast<uint32_t>(slots - taken));
     if (full && !client_acceptor_.paused()) {
         // Clients that come and go at the limit would write a line each.
         if (reactor_.now() >= full_warning_due_) {

@@ -45,8 +45,12 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
 
     /// Adds a listening descriptor, which the caller closes after quiet().
     void add(int listener);
+    [[nodiscard]] std::size_t listeners() const { return sources_.size(); }
     /// Arms, or re-arms after pause().
     void start();
+    /// How many accepts may be armed at once, all listeners together; each listener keeps one all the same.
+    /// For a table that could run full: the kernel drops the clients of accepts that find no place in it.
+    void set_armed_max(uint32_t accepts) { armed_max_ = accepts; }
     /// Stops taking connections: they wait in the kernel's queue. Completions on their way still come.
     void pause();
     [[nodiscard]] bool paused() const { return !running_; }
@@ -83,6 +87,7 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
     AcceptHandler& handler_;
     bool running_ = false;
     uint32_t in_flight_ = 0;
+    uint32_t armed_max_ = UINT32_MAX;
     std::vector<Source> sources_;
     struct Retry : io::Timer {
         explicit Retry(Acceptor& acceptor)

@@ -85,6 +85,23 @@ TEST_F(AcceptorTest, ABurstArmsMoreAcceptsAndItsEndFewer) {
     EXPECT_EQ(acceptor.metrics.accepted.value(), 1100U);
 }
 
+TEST_F(AcceptorTest, ABurstArmsNoMoreThanItMay) {
+    acceptor.set_armed_max(5);
+    for (int round = 0; round < 10; ++round) {
+        connect(100);
+        for (int turn = 0; turn < 5; ++turn) {
+            core.turn();
+            EXPECT_LE(core.ring.operations(), 5U);
+        }
+    }
+    core.settle();
+    EXPECT_EQ(door.files.size(), 1000U);
+    acceptor.set_armed_max(0);
+    connect(1);
+    core.settle();
+    EXPECT_EQ(door.files.size(), 1001U) << "each listener keeps one";
+}
+
 TEST_F(AcceptorTest, EveryListenerIsServed) {
     acceptor.pause();
     core.settle();
