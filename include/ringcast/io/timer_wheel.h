@@ -55,8 +55,8 @@ class TimerWheel {
     /// Calls back every timer that is due at `now`. A callback may arm and disarm any timer.
     /// Returns how many fired.
     uint32_t advance(MonoTime now);
-    /// When advance() should run next: not later than the earliest deadline, perhaps earlier.
-    /// MonoTime::max() when nothing is armed.
+    /// When advance() should run next: the tick in which the earliest timer fires, so up to one tick behind
+    /// its deadline; or earlier, to sort far ones. MonoTime::max() when nothing is armed.
     [[nodiscard]] MonoTime next_wake() const;
 
   private:
