@@ -119,10 +119,8 @@ void Reactor::bind_mail(uint8_t kind, MailSink& sink) {
     sinks_[kind] = &sink;
 }
 
-bool Reactor::has_place(CoreId to, uint32_t n) {
-    uint32_t const half = mesh_.places() / 2;
-    uint32_t const free = mesh_.box(id_, to).free_places();
-    return free >= half + n;
+bool Reactor::has_place(CoreId to) {
+    return mesh_.box(id_, to).free_places() > mesh_.places() / 2;
 }
 
 bool Reactor::may_request(CoreId to) {

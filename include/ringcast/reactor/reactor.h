@@ -57,7 +57,7 @@ class Reactor : public CoreBound {
 
     /// Whether one more one-way mail to `to` has a place; `n` of them. Open requests do not matter: what
     /// they wait for may be this very mail.
-    [[nodiscard]] bool has_place(CoreId to, uint32_t n = 1);
+    [[nodiscard]] bool has_place(CoreId to);
     /// Whether one more request to `to` has a place, and its answer too.
     [[nodiscard]] bool may_request(CoreId to);
     /// Queues a mail; it leaves at the end of the turn. A place must be there (has_place).

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "cpu_count.h"
-
 namespace rc::main {
 namespace {
 
@@ -125,10 +123,6 @@ TEST(CommandLine, CheckAnswersOkOrTheLine) {
     auto const bad = report_check(fail(Errc::settings, "a.toml:1: workers: must be\nshort"));
     EXPECT_EQ(bad.status, 2);
     EXPECT_EQ(bad.text, "ringcastd: a.toml:1: workers: must be short\n");
-}
-
-TEST(CommandLine, AProcessMayUseAtLeastOneCpu) {
-    EXPECT_GE(usable_cpus(), 1U);
 }
 
 }  // namespace
