@@ -100,6 +100,13 @@ void Stream::start_receive() {
     table_.reactor_.ring().recv(receive_, token(io::Kind::recv), file_, mode_);
 }
 
+void Stream::pause_receive() {
+    receive_paused_ = true;
+    if (state_ == State::open && mode_ == io::ReceiveMode::multishot && receive_.in_flight()) {
+        table_.reactor_.ring().cancel(receive_, token(io::Kind::recv));
+    }
+}
+
 void Stream::resume_receive() {
     receive_paused_ = false;
     start_receive();

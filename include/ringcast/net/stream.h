@@ -85,8 +85,10 @@ class Stream : public reactor::CoreBound {
     /// Drops the frames that the kernel has not been given: whole ones only, what is begun goes on.
     void drop_unsent();
 
-    /// With ReceiveMode::once: no bytes until resume_receive().
-    void pause_receive() { receive_paused_ = true; }
+    /// No bytes until resume_receive(), but those that are under way already: with ReceiveMode::once one
+    /// piece, with multishot what the kernel has taken until it hears of it, at most all of the core's
+    /// buffers.
+    void pause_receive();
     void resume_receive();
 
     /// Sends what is queued, then a FIN; goes on receiving.
@@ -95,6 +97,7 @@ class Stream : public reactor::CoreBound {
     void begin_close();
     [[nodiscard]] bool closing() const { return state_ == State::closing; }
     [[nodiscard]] bool is_open() const { return state_ == State::open; }
+    [[nodiscard]] bool receive_paused() const { return receive_paused_; }
     [[nodiscard]] bool end_seen() const { return end_seen_; }
 
     [[nodiscard]] StreamHandle handle() const { return handle_; }

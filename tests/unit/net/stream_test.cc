@@ -208,6 +208,36 @@ TEST(Stream, ReceivesOnceAndNoMoreWhilePaused) {
     core.settle();
 }
 
+TEST_F(StreamTest, AMultishotReceiveMayPauseToo) {
+    peer.stream.pause_receive();
+    core.settle();
+    EXPECT_FALSE(peer.socket().receiving());
+    peer.socket().deliver_in_pieces("abcdef", 2);
+    core.settle();
+    EXPECT_EQ(peer.received, "");
+    peer.stream.resume_receive();
+    core.settle();
+    EXPECT_EQ(peer.received, "abcdef");
+    EXPECT_TRUE(peer.socket().receiving());
+}
+
+TEST_F(StreamTest, APauseThatEndsBeforeTheKernelHeardOfItLosesNothing) {
+    peer.stream.pause_receive();
+    peer.stream.resume_receive();
+    peer.socket().deliver_in_pieces("abcdef", 2);
+    core.settle();
+    EXPECT_EQ(peer.received, "abcdef");
+    EXPECT_TRUE(peer.socket().receiving());
+}
+
+TEST_F(StreamTest, MayCloseWhilePaused) {
+    peer.stream.pause_receive();
+    core.settle();
+    peer.stream.begin_close();
+    core.settle();
+    EXPECT_TRUE(peer.closed);
+}
+
 TEST_F(StreamTest, TheEndOfThePeersBytesIsToldOnceAndSendingGoesOn) {
     peer.socket().window = 0;
     peer.queue("answer");
@@ -460,7 +490,7 @@ TEST(Stream, EndsWellUnderChance) {
             auto const i = random.next() % peers.size();
             auto& peer = *peers[i];
             bool const live = peer.stream.is_open();
-            switch (random.next() % 14) {
+            switch (random.next() % 16) {
                 case 0:
                 case 1:
                 case 2:
@@ -487,6 +517,8 @@ TEST(Stream, EndsWellUnderChance) {
                 case 11:
                     if (random.next() % 8 == 0) peer.stream.begin_close();
                     break;
+                case 12: peer.stream.pause_receive(); break;
+                case 13: peer.stream.resume_receive(); break;
                 default: core.turn(); break;
             }
         }
@@ -496,6 +528,7 @@ TEST(Stream, EndsWellUnderChance) {
             auto& socket = peer.socket();
             socket.window = test::FakeSocket::kUnlimited;
             socket.deliver_end();
+            peer.stream.resume_receive();
             if (peer.stream.is_open()) peer.stream.finish();
         }
         core.settle();
