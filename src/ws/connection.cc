@@ -34,6 +34,11 @@ void Connection::arm(Duration after) {
     reactor.timers().arm(deadline_, reactor.now() + after);
 }
 
+// Counts from the first byte of this message.
+void Connection::arm_message() {
+    if (endpoint_.options.message_timeout > Duration::zero()) arm(endpoint_.options.message_timeout);
+}
+
 void Connection::on_deadline() {
     switch (state_) {
         case State::open:
@@ -111,11 +116,23 @@ void Connection::take_frames(std::string_view bytes) {
         if (stream_.unsent_frames() == 0) stream_.begin_close();
     }
     if (state_ != State::open) return;
-    if (!decoder_.mid_message()) {
+    if (!decoder_.mid_message() || stream_.receive_paused()) {
         deadline_.disarm();
     } else if (!was_mid_message || message_done_) {
-        arm(limits::kMessageDeadline);  // counts from the first byte of this message
+        arm_message();
     }
+}
+
+void Connection::pause_receive() {
+    if (state_ != State::open || stream_.receive_paused()) return;
+    stream_.pause_receive();
+    deadline_.disarm();
+}
+
+void Connection::resume_receive() {
+    if (!stream_.receive_paused()) return;
+    stream_.resume_receive();
+    if (state_ == State::open && decoder_.mid_message()) arm_message();
 }
 
 void Connection::on_message(Opcode opcode, std::string_view payload) {
@@ -130,7 +147,7 @@ void Connection::on_ping(std::string_view payload) {
     if (state_ != State::open) return;
     handler_.on_control_frame();
     // Where messages flow without a pause the queue is never seen empty: on_drained() may not come.
-    pongs_waiting_ = static_cast<uint8_t>(std::min<uint32_t>(pongs_waiting_, stream_.unsent_frames()));
+    pongs_waiting_ = static_cast<uint16_t>(std::min<uint32_t>(pongs_waiting_, stream_.unsent_frames()));
     if (state_ != State::open || pongs_waiting_ >= endpoint_.options.pongs_waiting_max) return;
     ++pongs_waiting_;
     stream_.queue(FrameRef(SharedBytes::copy_of(encode_frame(Opcode::pong, payload))));
@@ -178,6 +195,7 @@ void Connection::send_close(uint16_t code, std::string_view reason, State next) 
     state_ = next;
     // After a failure nothing more is awaited but the peer's FIN.
     if (next == State::failing) stream_.finish();
+    stream_.resume_receive();  // the peer's close frame or its FIN is awaited
     arm(limits::kCloseDeadline);
     handler_.on_closing();
 }

@@ -51,7 +51,8 @@ struct Endpoint {
         CodecLimits codec;
         uint32_t header_bytes = limits::kHeaderBytes;
         Duration handshake_timeout = seconds(10);
-        uint32_t pongs_waiting_max = limits::kPongsWaitingMax;
+        Duration message_timeout = limits::kMessageDeadline;    // zero: none
+        uint16_t pongs_waiting_max = limits::kPongsWaitingMax;  // more are not answered
         FramePoolLimits half_frames;
     };
     struct Metrics {
@@ -84,6 +85,10 @@ class Connection final : private net::StreamHandler, private CodecSink {
     /// Sends the close frame behind what is queued and waits for the peer's, at most kCloseDeadline.
     /// Only the first call counts.
     void close(CloseCode code, std::string_view reason);
+    /// Takes no messages but those that have arrived already, until resume_receive() or the close: for an
+    /// owner whose answers the peer does not read. The deadline of a message under way stands still.
+    void pause_receive();
+    void resume_receive();
     /// Drops what the kernel was not given yet: before close(), for a peer that does not read.
     void drop_unsent() { stream_.drop_unsent(); }
     /// Ends it without a word.
@@ -129,6 +134,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void wait_for_fin();
     void on_deadline();
     void arm(Duration after);
+    void arm_message();
 
     Endpoint& endpoint_;
     ConnectionHandler& handler_;
@@ -137,7 +143,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
     std::unique_ptr<http::HeadParser> parser_;  // during the handshake
     State state_ = State::handshake;
     bool message_done_ = false;  // in this feed
-    uint8_t pongs_waiting_ = 0;
+    uint16_t pongs_waiting_ = 0;
     net::PeerAddress peer_;
     struct Deadline : io::Timer {
         explicit Deadline(Connection& connection)

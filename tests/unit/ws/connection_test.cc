@@ -53,6 +53,7 @@ struct Client final : ConnectionHandler {
     void on_message(Opcode, std::string_view payload) override {
         EXPECT_EQ(closings, 0U) << "a message after the closing handshake began";
         messages.emplace_back(payload);
+        if (pause_on_message) connection->pause_receive();
         if (close_on_message) connection->close(CloseCode::policy, "enough");
     }
     void on_control_frame() override {
@@ -95,7 +96,8 @@ struct Client final : ConnectionHandler {
     std::unique_ptr<Connection> connection;
     io::File file;
     RequestVerdict verdict;
-    bool greet = false, close_on_message = false, opened_stream = false, closed = false;
+    bool greet = false, close_on_message = false, pause_on_message = false, opened_stream = false,
+         closed = false;
     std::string path;
     std::vector<std::string> messages;
     uint32_t opens = 0, control_frames = 0, drains = 0, closings = 0;
@@ -283,6 +285,56 @@ TEST_F(Deadline, AMessageBehindACutControlFrameCountsFromItsOwnFirstByte) {
     client.deliver(ping.substr(3) + wire.substr(0, 2));
     EXPECT_EQ(client.frames(), Events{"pong p"});
     expect_timeout_at(seconds(10));
+}
+
+// --- a paused receive
+
+TEST_F(Deadline, StandsStillWhilePausedAndBeginsAnewThen) {
+    client.deliver(text("abc").substr(0, 3));
+    client.core.advance(seconds(9));
+    client.connection->pause_receive();
+    client.core.advance(minutes(10));
+    EXPECT_TRUE(client.connection->is_open());
+    client.connection->resume_receive();
+    client.core.settle();
+    expect_timeout_at(seconds(10));
+}
+
+TEST(Connection, TakesNoMoreMessagesWhilePaused) {
+    Client client(8);
+    client.upgrade();
+    client.pause_on_message = true;
+    auto const wire = text("one") + text("two") + text("three");
+    client.deliver(wire);
+    EXPECT_LT(client.messages.size(), 3U);
+    client.pause_on_message = false;
+    client.connection->resume_receive();
+    client.core.settle();
+    EXPECT_EQ(client.messages, (Events{"one", "two", "three"}));
+}
+
+TEST(Connection, HearsThePeersCloseAlthoughItWasPaused) {
+    Client client;
+    client.upgrade();
+    client.connection->pause_receive();
+    client.core.settle();
+    client.connection->close(CloseCode::policy, "");
+    client.connection->pause_receive();
+    client.core.settle();
+    client.deliver(close_frame(1008));
+    EXPECT_TRUE(client.socket().fin_sent);
+    client.deliver_end();
+    EXPECT_TRUE(client.closed);
+}
+
+TEST(Connection, WithoutAMessageTimeoutAMessageMayTakeAnyTime) {
+    Client client;
+    client.endpoint.options.message_timeout = Duration::zero();
+    client.upgrade();
+    client.deliver(text("abc").substr(0, 3));
+    client.core.advance(minutes(60));
+    client.deliver(text("abc").substr(3));
+    EXPECT_EQ(client.messages.size(), 1U);
 }
 
 // --- the closing handshake
