@@ -19,6 +19,8 @@
 namespace rc {
 namespace {
 
+constexpr uint32_t kQueueFramesMax =
+    4'096;  // a connection; frames may be smaller than what it costs to hold them
 constexpr uint8_t kStreamTable = 0, kAcceptTable = 1, kSignalTable = 2;
 
 struct EchoSettings {
@@ -46,27 +48,26 @@ class EchoClient final : public ws::ConnectionHandler {
     ws::RequestVerdict on_request(const http::RequestHead&) override { return {}; }
     void on_open() override {}
     void on_message(ws::Opcode opcode, std::string_view payload) override {
-        if (connection_.stalled() && connection_.unsent_bytes() + payload.size() > queue_bytes_max_) {
-            connection_.drop_unsent();
-            connection_.close(ws::CloseCode::try_again_later, "slow_consumer");
-            return;
-        }
         auto const head = ws::frame_head(opcode, payload.size());
         connection_.send(FrameRef(SharedBytes::join({head.view(), payload})));
+        wait_for_reader();
     }
-    void on_control_frame() override {
-        if (connection_.stalled() && connection_.unsent_bytes() > queue_bytes_max_) {
-            connection_.drop_unsent();
-            connection_.close(ws::CloseCode::try_again_later, "slow_consumer");
-        }
-    }
-    void on_drained() override {}
+    void on_control_frame() override { wait_for_reader(); }
+    void on_drained() override { connection_.resume_receive(); }
     void on_closing() override {}
     void on_closed() override;
 
     ws::Connection& connection() { return connection_; }
 
   private:
+    // A peer that writes faster than it reads is read no further, until it has taken what is queued. Nor is
+    // one whose frames are so small that a turn takes in more of them than a send takes out.
+    void wait_for_reader() {
+        if (connection_.unsent_bytes() > queue_bytes_max_ || connection_.unsent_frames() > kQueueFramesMax) {
+            connection_.pause_receive();
+        }
+    }
+
     EchoCore& core_;
     uint64_t queue_bytes_max_;
     ws::Connection connection_;
@@ -81,11 +82,12 @@ class EchoCore final : public reactor::CoreProgram, private net::AcceptHandler {
           streams_(reactor, kStreamTable, limits::kSlotsMax),
           endpoint_(streams_, {.codec = {.message_bytes_max = settings.message_bytes_max,
                                          .fragments_max = settings.fragments_max},
-                               .pongs_waiting_max = UINT8_MAX,
+                               .message_timeout = Duration::zero(),
+                               .pongs_waiting_max = UINT16_MAX,
                                .half_frames = half_frames(settings)}),
           acceptor_(reactor, kAcceptTable, true, *this),
-          // Two messages of the largest size, and room for their frame heads and for control frames.
-          queue_bytes_max_(2 * settings.message_bytes_max + 4096) {
+          // The queue is of two messages of the largest size: with more than one in it no other is taken.
+          queue_bytes_max_(settings.message_bytes_max + 4096) {
         reactor.add_work(streams_);
         for (int listener : listeners)
             acceptor_.add(listener);

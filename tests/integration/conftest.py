@@ -54,6 +54,12 @@ def echo():
     yield from _running(EchoServer(args=["--max-message", 1 << 20]))
 
 
+@pytest.fixture(scope="session")
+def suite_echo():
+    """As a conformance suite wants it: messages of 16 MiB, in as many fragments as it likes."""
+    yield from _running(EchoServer(workers=2, args=["--max-message", 16 << 20, "--max-fragments", 1 << 19]))
+
+
 @pytest.fixture
 def start_server():
     """start_server(workers=…, settings=…): servers of this test's own, stopped and checked at its end."""
