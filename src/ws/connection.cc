@@ -50,7 +50,8 @@ void Connection::on_deadline() {
         case State::refusing:
         case State::closing:
         case State::failing:
-        case State::ended: stream_.begin_close(); return;
+        case State::ended:
+        case State::lingering: stream_.begin_close(); return;
         case State::closed: return;
     }
 }
@@ -61,7 +62,8 @@ void Connection::on_bytes(std::string_view bytes) {
     if (state_ == State::handshake) bytes = take_handshake(bytes);
     if (bytes.empty()) return;
     if (state_ == State::open || state_ == State::closing) return take_frames(bytes);
-    if (state_ == State::ended) wait_for_fin();  // it said that it would send nothing more
+    // It said that it would send nothing more.
+    if (state_ == State::ended || state_ == State::lingering) wait_for_fin();
 }
 
 // Returns what follows the head.
@@ -111,9 +113,9 @@ void Connection::take_frames(std::string_view bytes) {
     message_done_ = false;
     bool const was_mid_message = decoder_.mid_message();
     auto const dropped = decoder_.feed(endpoint_.pool, endpoint_.options.codec, bytes, *this);
-    if (state_ == State::ended) {
+    if (state_ == State::ended || state_ == State::lingering) {
         if (dropped > 0) return wait_for_fin();
-        if (stream_.unsent_frames() == 0) stream_.begin_close();
+        if (stream_.unsent_frames() == 0) close_when_sent();
     }
     if (state_ != State::open) return;
     if (!decoder_.mid_message() || stream_.receive_paused()) {
@@ -164,7 +166,7 @@ void Connection::on_close(const CloseBody& body) {
         return;
     }
     if (state_ != State::open) return;
-    send_close(body.code, {}, State::ended);
+    send_close(body.code, {}, State::lingering);
 }
 
 void Connection::on_failure(CloseCode code, std::string_view why) {
@@ -203,8 +205,16 @@ void Connection::send_close(uint16_t code, std::string_view reason, State next) 
 // Half-closes and goes on receiving: a socket that is closed with unread bytes sends a reset, which may
 // destroy our close frame before the peer has read it.
 void Connection::wait_for_fin() {
+    if (state_ == State::lingering) arm(limits::kCloseDeadline);
     state_ = State::failing;
     stream_.finish();
+}
+
+// A peer that closed first may have more under way, though it must not: what reached a closed socket would be
+// answered with a reset. An answer to our own close frame has nothing behind it.
+void Connection::close_when_sent() {
+    if (state_ == State::ended) return stream_.begin_close();
+    arm(limits::kCloseLinger);
 }
 
 void Connection::on_end() {
@@ -227,7 +237,8 @@ void Connection::on_end() {
 void Connection::on_drained() {
     pongs_waiting_ = 0;
     // Both directions have ended: no reason to wait for the deadline, nor for a FIN of its own.
-    if (state_ == State::ended || (stream_.end_seen() && state_ != State::open)) return stream_.begin_close();
+    if (stream_.end_seen() && state_ != State::open) return stream_.begin_close();
+    if (state_ == State::ended || state_ == State::lingering) return close_when_sent();
     if (state_ == State::open) handler_.on_drained();
 }
 

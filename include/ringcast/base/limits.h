@@ -25,6 +25,7 @@ constexpr uint64_t kHalfMessageBytesMax = 128ULL << 20;  // a core, of frames an
 constexpr uint32_t kRefusalsInARowMax = 5;               // unauthorized answers
 constexpr Duration kMessageDeadline = seconds(10);       // first byte to last of one message
 constexpr Duration kCloseDeadline = seconds(5);          // our close frame to the end of the socket
+constexpr Duration kCloseLinger = milliseconds(50);  // our answer to a close frame to our close of the socket
 constexpr Duration kRateWindow = seconds(1);
 
 // The API (contract.md 4).

@@ -110,9 +110,11 @@ class Connection final : private net::StreamHandler, private CodecSink {
         handshake,
         refusing,  // an HTTP answer is on its way out; input is dropped
         open,
-        closing,  // our close frame is queued; the peer's is awaited
-        failing,  // our close frame and FIN are queued; input is dropped until the peer's FIN
-        ended,    // the peer's close frame was its last byte; closed as soon as ours is sent
+        closing,    // our close frame is queued; the peer's is awaited
+        failing,    // our close frame and FIN are queued; input is dropped until the peer's FIN
+        ended,      // both close frames have passed, ours first; closed as soon as it is sent
+        lingering,  // the peer's came first; closed kCloseLinger after ours is sent, for what may be behind
+                    // it
         closed,
     };
 
@@ -132,6 +134,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void take_frames(std::string_view bytes);
     void send_close(uint16_t code, std::string_view reason, State next);
     void wait_for_fin();
+    void close_when_sent();
     void on_deadline();
     void arm(Duration after);
     void arm_message();
