@@ -10,11 +10,6 @@ from .waiting import eventually, together, until
 __all__ = [
     "Api", "RawHttp", "Response", "Closed", "HandshakeRefused", "WsClient", "BINARY", "CLOSE", "CONTINUATION",
     "PING", "PONG", "TEXT", "Frame", "close_payload", "encode_frame", "EchoServer", "Server", "build_dir",
-<<<<<<< HEAD
-    "build_has_sanitizer", "unique", "ServiceManager",
-    "eventually", "together", "until",
-=======
     "build_has_sanitizer", "unique", "ServiceManager", "f", "play", "rows",
-    "eventually", "together", "until", "needs_durable_log",
->>>>>>> 98276fb (ringcast-echo: wait for the reader in place of dropping or holding without bound)
+    "eventually", "together", "until",
 ]
