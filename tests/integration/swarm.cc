@@ -439,9 +439,14 @@ std::string Swarm::ended(double seconds) {
         out << comma << '"' << code << "\":" << n;
         comma = ",";
     }
-    out << R"(},"deciles":[)";
-    for (std::size_t tenth = 0; tenth <= 10 && !times.empty(); ++tenth)
-        out << (tenth > 0 ? "," : "") << times[(times.size() - 1) * tenth / 10];
+    out << R"(},"last":)" << (times.empty() ? 0 : times.back()) << R"(,"by_100_ms":[)";
+    std::size_t counted = 0;
+    for (int bound = 1; counted < times.size(); ++bound) {
+        auto const behind = std::upper_bound(times.begin(), times.end(), bound / 10.0);
+        auto const so_far = static_cast<std::size_t>(behind - times.begin());
+        out << (bound > 1 ? "," : "") << so_far - counted;
+        counted = so_far;
+    }
     out << "]}";
     return out.str();
 }
