@@ -18,9 +18,9 @@ namespace rc::proto {
 
 namespace {
 
-constexpr std::array<std::string_view, 8> kTopNames{"type",  "data",      "userId", "userIds",
-                                                    "topic", "broadcast", "store",  "idempotencyKey"};
-enum Top : size_t { kType, kData, kUserId, kUserIds, kTopic, kBroadcast, kStore, kIdempotencyKey };
+constexpr std::array<std::string_view, 9> kTopNames{"type",      "data",  "userId", "userIds",       "topic",
+                                                    "broadcast", "store", "ttl",    "idempotencyKey"};
+enum Top : size_t { kType, kData, kUserId, kUserIds, kTopic, kBroadcast, kStore, kTtl, kIdempotencyKey };
 using TopFields = Fields<kTopNames.size()>;
 
 constexpr std::array<std::string_view, 8> kProtocolTypes{
@@ -205,6 +205,21 @@ Result<void> read_store(PublishRequest& request, const std::optional<json::Value
     return {};
 }
 
+Result<void> read_ttl(PublishRequest& request, const std::optional<json::Value>& field) {
+    if (!field) return {};
+    static constexpr uint64_t kSecondsMax = limits::kTtlMax / seconds(1);
+    auto const wanted = [] {
+        return refuse(fmt::format("ttl must be a whole number of seconds from 1 to {}", kSecondsMax));
+    };
+    if (field->kind() != json::Kind::number) return wanted();
+    auto const number = json::unsigned_integer(field->raw);
+    if (!number || *number < 1 || *number > kSecondsMax) return wanted();
+    if (request.target.users.empty() || !request.store)
+        return refuse("ttl is for messages that are stored: those with userId or userIds");
+    request.ttl = seconds(*number);
+    return {};
+}
+
 }  // namespace
 
 struct PublishDecoder::Impl {
@@ -252,6 +267,8 @@ Result<PublishRequest> PublishDecoder::decode(std::string_view body, Batch batch
         return refuse("a notification needs userId or userIds: its read state is the user's");
     }
     if (auto sound = read_store(request, top.values[kStore]); !sound)
+        return tl::unexpected(std::move(sound.error()));
+    if (auto sound = read_ttl(request, top.values[kTtl]); !sound)
         return tl::unexpected(std::move(sound.error()));
 
     if (const auto& field = top.values[kIdempotencyKey]) {

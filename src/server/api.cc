@@ -181,7 +181,8 @@ std::optional<Api::Refusal> Api::find_route(const http::RequestHead& head, Route
 
     std::optional<Refusal> found;
     if (parts.size() == 3) {
-        found = accept(Action::user, http::Method::get, "GET");
+        found = method == http::Method::delete_ ? accept(Action::erase, http::Method::delete_, "GET, DELETE")
+                                                : accept(Action::user, http::Method::get, "GET, DELETE");
     } else if (parts.size() == 4 && parts[3] == "disconnect") {
         found = accept(Action::disconnect, http::Method::post, "POST");
     } else if (parts.size() == 4 && parts[3] == "notifications") {
@@ -256,6 +257,7 @@ void Api::on_request(http::RequestHandle handle, http::Request& request) {
             if (body_kind(request.head) == BodyKind::ndjson) return begin_batch(handle, request);
             return publish_one(handle, request);
         case Action::user: return show_user(handle, route);
+        case Action::erase: return erase(handle, route);
         case Action::list: return list(handle, route, request.head.query);
         case Action::read:
         case Action::read_all:
@@ -418,6 +420,19 @@ void Api::show_user(http::RequestHandle handle, const Route& route) {
     };
     if (!core_.gather({GatherRequest::What::connections, route.user, {}}, std::move(with_connections)))
         unavailable(handle);
+}
+
+void Api::erase(http::RequestHandle handle, const Route& route) {
+    if (!core_.store().has_place()) return unavailable(handle);
+    core_.store().submit(store::Erase{{}, route.user}, [this, handle](store::Answer&& answer) {
+        auto const& erased = std::get<store::EraseAnswer>(answer);
+        if (erased.unavailable) return unavailable(handle);
+        respond(
+            handle, 200,
+            fmt::format(
+                R"({{"erased":{{"notifications":{},"messages":{},"readMarks":{},"idempotencyKeys":{}}}}})",
+                erased.notifications, erased.messages, erased.marks, erased.keys));
+    });
 }
 
 void Api::list(http::RequestHandle handle, const Route& route, std::string_view query) {

@@ -39,6 +39,7 @@ class Api final : public http::RequestHandler, public reactor::Work {
         publish,
         stats,
         user,
+        erase,
         list,
         read,
         read_all,
@@ -71,6 +72,7 @@ class Api final : public http::RequestHandler, public reactor::Work {
     void finish_batch(Batch& batch);
 
     void show_user(http::RequestHandle handle, const Route& route);
+    void erase(http::RequestHandle handle, const Route& route);
     void list(http::RequestHandle handle, const Route& route, std::string_view query);
     void mark(http::RequestHandle handle, const Route& route);
     void disconnect(http::RequestHandle handle, const Route& route, const std::string& body);

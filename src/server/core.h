@@ -37,7 +37,7 @@ struct Shared {
     io::Entropy& entropy;
     std::vector<class Core*> cores;  // by id; complete before any core runs a turn
     http::ProcessUse api_use{};
-    StoreMetrics store_metrics{};
+    StoreMetrics& store_metrics;
 };
 
 /// One worker: everything that clients and publishers do on this core meets here. Core: own core only,

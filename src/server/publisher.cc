@@ -79,7 +79,8 @@ bool Publisher::publish(const proto::PublishRequest& request, const std::optiona
                              .content_hash = content_hash(request),
                              .publication_id = publication_id,
                              .frame = frame,
-                             .read = request.is_notification && request.has_read && request.read};
+                             .read = request.is_notification && request.has_read && request.read,
+                             .ttl = request.ttl};
         if (key) append.idempotency = store::Idempotency{*key, hash_with_targets(request)};
         core_.store().submit(std::move(append), [done = std::move(done)](store::Answer&& answer) {
             auto& appended = std::get<store::AppendAnswer>(answer);

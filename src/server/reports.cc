@@ -115,6 +115,28 @@ constexpr Figure kFigures[] = {
     {"turns_total", "counter", "Turns of the core.", [](const Core& c) { return c.reactor().turns(); }},
 };
 
+struct StoreFigure {
+    std::string_view name;
+    std::string_view type;
+    std::string_view help;
+    const metrics::Counter StoreMetrics::*value;
+};
+
+constexpr StoreFigure kStoreFigures[] = {
+    {"down", "gauge", "1 while nothing can be stored.", &StoreMetrics::down},
+    {"failures_total", "counter", "How often the disk refused, and the store went down.",
+     &StoreMetrics::failures},
+    {"waiting", "gauge", "Requests that wait in the store.", &StoreMetrics::waiting},
+    {"users", "gauge", "Users with a log.", &StoreMetrics::users},
+    {"notifications", "gauge", "Notifications kept.", &StoreMetrics::notifications},
+    {"messages", "gauge", "Other messages kept.", &StoreMetrics::messages},
+    {"read_marks", "gauge", "Read marks kept for other connections.", &StoreMetrics::read_marks},
+    {"idempotency_keys", "gauge", "Idempotency keys kept.", &StoreMetrics::idempotency_keys},
+    {"bytes", "gauge", "Size of the file and its write-ahead log.", &StoreMetrics::bytes},
+    {"batches_total", "counter", "Transactions that changed something.", &StoreMetrics::batches},
+    {"batch_requests_total", "counter", "Requests in them.", &StoreMetrics::batch_requests},
+};
+
 uint64_t uptime_seconds(const Shared& shared, WallTime now) {
     return static_cast<uint64_t>(std::max<int64_t>(0, (now - shared.started) / seconds(1)));
 }
@@ -169,6 +191,15 @@ std::string metrics_text(const Shared& shared) {
         out.histogram("ringcast_turn_seconds", fmt::format("core=\"{}\"", core->reactor().id()),
                       core->reactor().turn_times());
     }
+    const auto& store = shared.store_metrics;
+    for (const auto& figure : kStoreFigures) {
+        auto const name = fmt::format("ringcast_store_{}", figure.name);
+        out.family(name, figure.type, figure.help);
+        out.sample(name, "", (store.*figure.value).value());
+    }
+    out.family("ringcast_store_commit_seconds", "histogram",
+               "Time of a commit, its wait for the disk included.");
+    out.histogram("ringcast_store_commit_seconds", "", store.commits);
     out.family("ringcast_log_lines_dropped_total", "counter",
                "Log lines dropped: the log was behind, or stderr took none.");
     out.sample("ringcast_log_lines_dropped_total", "", log::dropped());
@@ -192,8 +223,13 @@ std::string stats_json(const Shared& shared, WallTime now) {
         }
         cores += '}';
     }
-    return fmt::format(R"({{"uptimeSeconds":{},"workers":{},"totals":{{{}}},"cores":[{}]}})",
-                       uptime_seconds(shared, now), shared.workers, totals, cores);
+    std::string store;
+    for (const auto& figure : kStoreFigures) {
+        fmt::format_to(std::back_inserter(store), R"({}"{}":{})", store.empty() ? "" : ",", figure.name,
+                       (shared.store_metrics.*figure.value).value());
+    }
+    return fmt::format(R"({{"uptimeSeconds":{},"workers":{},"totals":{{{}}},"cores":[{}],"store":{{{}}}}})",
+                       uptime_seconds(shared, now), shared.workers, totals, cores, store);
 }
 
 std::string user_json(const UserId& user, const std::vector<GatherAnswer>& answers, uint32_t unread) {

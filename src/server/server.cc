@@ -85,7 +85,7 @@ std::string boot_id() {
 }
 
 Result<std::unique_ptr<store::SqliteLog>> open_log(const Config& config, io::Clock& clock,
-                                                   std::string fresh_epoch) {
+                                                   std::string fresh_epoch, StoreMetrics& metrics) {
     store::SqliteLog::Options options;
     options.path = config.data_dir + "/ringcast.db";
     options.durability =
@@ -95,6 +95,11 @@ Result<std::unique_ptr<store::SqliteLog>> open_log(const Config& config, io::Clo
     options.retention = config.inbox.retention;
     options.notifications_per_user = config.inbox.notifications_per_user;
     options.clock = [&clock] { return clock.now(); };
+    options.on_commit = [&metrics](uint32_t requests, Duration took) {
+        metrics.batches.add();
+        metrics.batch_requests.add(requests);
+        metrics.commits.record(took);
+    };
     return store::SqliteLog::open(std::move(options));
 }
 
@@ -121,7 +126,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
     if (auto locked = lock_data_dir(config.data_dir); !locked) return locked;
     auto key = load_api_key(config, *entropy);
     if (!key) return tl::unexpected(key.error());
-    auto log = open_log(config, *clock, short_epoch(entropy->next()));
+    StoreMetrics store_metrics;
+    auto log = open_log(config, *clock, short_epoch(entropy->next()), store_metrics);
     if (!log) return tl::unexpected(log.error());
 
     auto const cpus = reactor::usable_cpus();
@@ -145,7 +151,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
                   .store = store_id,
                   .main = main_id,
                   .entropy = *entropy,
-                  .cores = std::vector<Core*>(workers)};
+                  .cores = std::vector<Core*>(workers),
+                  .store_metrics = store_metrics};
 
     reactor::Mesh mesh(workers + 2);
     std::vector<reactor::CorePlan> plans;

@@ -110,7 +110,16 @@ void StoreHost::settled(store::Ticket ticket) {
 }
 
 void StoreHost::update_metrics() {
-    metrics_.down.set(log_->figures().down ? 1 : 0);
+    auto const figures = log_->figures();
+    if (figures.down && metrics_.down.value() == 0) metrics_.failures.add();
+    metrics_.down.set(figures.down ? 1 : 0);
+    metrics_.waiting.set(figures.waiting);
+    metrics_.users.set(figures.users);
+    metrics_.notifications.set(figures.notifications);
+    metrics_.messages.set(figures.messages);
+    metrics_.read_marks.set(figures.marks);
+    metrics_.idempotency_keys.set(figures.keys);
+    metrics_.bytes.set(figures.bytes);
 }
 
 }  // namespace rc::server

@@ -24,6 +24,7 @@ std::optional<Answer> unavailable_answer(const Request& request) {
         }
         Result operator()(const ReadAll& r) { return ReadAllAnswer{.ticket = r.ticket, .unavailable = true}; }
         Result operator()(const Remove& r) { return RemoveAnswer{.ticket = r.ticket, .unavailable = true}; }
+        Result operator()(const Erase& r) { return EraseAnswer{.ticket = r.ticket, .unavailable = true}; }
         Result operator()(const List& r) { return ListAnswer{.ticket = r.ticket, .unavailable = true}; }
         Result operator()(const UserInfo& r) {
             return UserInfoAnswer{.ticket = r.ticket, .unavailable = true};

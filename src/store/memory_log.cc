@@ -48,6 +48,7 @@ struct Stored {
 
 struct Entry {
     WallTime at;
+    WallTime expires;  // of its own; max: never
     std::shared_ptr<const Stored> stored;
     bool read;
     Charge charge;
@@ -74,11 +75,12 @@ struct User {
     std::unordered_map<std::string_view, uint64_t> by_id;  // of notifications; the ids lie in their messages
     std::set<uint64_t> unread;
     uint64_t newest = 0;
-    uint64_t newest_lost = 0;       // of the messages and notifications that retention took
-    uint64_t newest_mark_lost = 0;  // of the read marks
-    uint64_t forgotten_upto = 0;    // this user may have had a log before, and lost it, up to here
-    WallTime touched;               // when `newest` was given
-    uint32_t place = 0;             // in users_
+    uint64_t newest_lost = 0;            // of the messages and notifications that retention took
+    uint64_t newest_mark_lost = 0;       // of the read marks
+    uint64_t forgotten_upto = 0;         // this user may have had a log before, and lost it, up to here
+    WallTime touched;                    // when `newest` was given
+    WallTime soonest = WallTime::max();  // no entry expires of its own before
+    uint32_t place = 0;                  // in users_
 
     [[nodiscard]] uint32_t unread_count() const { return static_cast<uint32_t>(unread.size()); }
     [[nodiscard]] bool empty() const { return notifications.empty() && messages.empty() && marks.empty(); }
@@ -89,6 +91,7 @@ struct Key {
     ContentHash hash;
     std::string id;
     uint64_t offset;
+    std::string user;  // to whom alone it was; empty: to others
     bool open;
     WallTime expires;
     std::deque<Request> waiting;  // for the outcome, while open
@@ -183,7 +186,7 @@ class MemoryLog::Impl {
         }
         std::size_t const bytes = kKeyBytes + 2 * name.size();
         if (!fits(bytes)) return answer(ReserveAnswer{request.ticket, Verdict::unavailable});
-        keys_.emplace(name, Key{hash, request.publication_id, 0, true, {}, {}, Charge(memory_, bytes)});
+        keys_.emplace(name, Key{hash, request.publication_id, 0, {}, true, {}, {}, Charge(memory_, bytes)});
         answer(ReserveAnswer{request.ticket, Verdict::fresh, std::move(request.publication_id)});
     }
 
@@ -261,8 +264,7 @@ class MemoryLog::Impl {
             publication->frame = std::move(request.frame);
             publication->addressees.reserve(receivers.size());
             for (const auto* user_id : receivers)
-                publication->addressees.push_back(
-                    {*user_id, append(make_user(*user_id), stored, request.read)});
+                publication->addressees.push_back({*user_id, append(make_user(*user_id), stored, request)});
         }
 
         AppendAnswer done{request.ticket, Verdict::accepted, receivers.empty()};
@@ -273,7 +275,14 @@ class MemoryLog::Impl {
             const auto& [name, hash] = *request.idempotency;
             auto charge = Charge(memory_, key_bytes(*request.idempotency));
             auto [at, made] =
-                keys_.emplace(name, Key{hash, done.id, done.offset, false, {}, {}, std::move(charge)});
+                keys_.emplace(name, Key{hash,
+                                        done.id,
+                                        done.offset,
+                                        request.users.size() == 1 ? request.users[0].text : std::string(),
+                                        false,
+                                        {},
+                                        {},
+                                        std::move(charge)});
             keep_key(name, at->second);
         }
         if (!receivers.empty()) out_->publication(std::move(publication));
@@ -290,15 +299,17 @@ class MemoryLog::Impl {
         return user.newest = ++sequence_;
     }
 
-    uint64_t append(User& user, const std::shared_ptr<const Stored>& stored, bool read) {
+    uint64_t append(User& user, const std::shared_ptr<const Stored>& stored, const Append& request) {
         uint64_t const offset = next_offset(user);
+        auto const expires = request.ttl ? now_ + *request.ttl : WallTime::max();
+        user.soonest = std::min(user.soonest, expires);
         const std::string& id = stored->message->notification_id;
         auto& entries = id.empty() ? user.messages : user.notifications;
-        entries.emplace(offset, Entry{now_, stored, read, Charge(memory_, kEntryBytes)});
+        entries.emplace(offset, Entry{now_, expires, stored, request.read, Charge(memory_, kEntryBytes)});
         ++(id.empty() ? messages_ : notifications_);
         if (!id.empty()) {
             user.by_id.emplace(id, offset);
-            if (!read) user.unread.insert(offset);
+            if (!request.read) user.unread.insert(offset);
         }
         if (entries.size() > options_.notifications_per_user) lose_oldest(user, entries);
         return offset;
@@ -330,8 +341,26 @@ class MemoryLog::Impl {
 
     [[nodiscard]] bool expired(WallTime at) const { return now_ - at >= options_.retention; }
 
+    // What has outlived its own time was meant to go: it is not missing.
+    void remove_outlived(User& user) {
+        user.soonest = WallTime::max();
+        for (auto* entries : {&user.notifications, &user.messages})
+            for (auto at = entries->begin(); at != entries->end();) {
+                auto const entry = at++;
+                if (entry->second.expires > now_) {
+                    user.soonest = std::min(user.soonest, entry->second.expires);
+                } else if (entries == &user.notifications) {
+                    erase_notification(user, entry);
+                } else {
+                    entries->erase(entry);
+                    --messages_;
+                }
+            }
+    }
+
     /// Cost: O(expired), at most what a user may have.
     void lose_expired(User& user) {
+        if (user.soonest <= now_) remove_outlived(user);
         for (auto* entries : {&user.notifications, &user.messages})
             while (!entries->empty() && expired(entries->begin()->second.at))
                 lose_oldest(user, *entries);
@@ -566,6 +595,24 @@ class MemoryLog::Impl {
             }
             done.unread_count = user->unread_count();
         }
+        answer(std::move(done));
+    }
+
+    void handle(Erase& request) {
+        EraseAnswer done;
+        done.ticket = request.ticket;
+        if (User* user = find_user(request.user)) {
+            done.notifications = user->notifications.size();
+            done.messages = user->messages.size();
+            done.marks = user->marks.size();
+            notifications_ -= done.notifications;
+            messages_ -= done.messages;
+            marks_ -= done.marks;
+            forget_user(*user);
+        }
+        done.keys = std::erase_if(keys_, [&](const auto& entry) {
+            return !entry.second.open && entry.second.user == request.user.text;
+        });
         answer(std::move(done));
     }
 

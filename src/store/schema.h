@@ -17,15 +17,17 @@ CREATE TABLE state (
 CREATE TABLE user (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, newest INTEGER NOT NULL, lost INTEGER NOT NULL,
     mark_lost INTEGER NOT NULL, forgotten INTEGER NOT NULL, touched INTEGER NOT NULL,
-    oldest INTEGER NOT NULL, notifications INTEGER NOT NULL, messages INTEGER NOT NULL,
+    oldest INTEGER NOT NULL, soonest INTEGER NOT NULL, notifications INTEGER NOT NULL, messages INTEGER NOT NULL,
     marks INTEGER NOT NULL, unread INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE INDEX user_to_expire ON user (soonest) WHERE soonest > 0;
 CREATE INDEX user_empty ON user (touched) WHERE notifications = 0 AND messages = 0 AND marks = 0;
 
 CREATE TABLE entry (
     seq INTEGER PRIMARY KEY, user INTEGER NOT NULL, state INTEGER NOT NULL, at INTEGER NOT NULL,
-    id_hash INTEGER, body INTEGER, content_high INTEGER NOT NULL, content_low INTEGER NOT NULL,
+    expires INTEGER, id_hash INTEGER, body INTEGER, content_high INTEGER NOT NULL, content_low INTEGER NOT NULL,
     id TEXT NOT NULL, sum INTEGER NOT NULL, data_sum INTEGER, type TEXT, topic TEXT, data TEXT);
 CREATE INDEX entry_of_user ON entry (user, state);
+CREATE INDEX entry_to_expire ON entry (user, expires) WHERE expires IS NOT NULL;
 CREATE INDEX entry_of_id ON entry (user, id_hash) WHERE id_hash IS NOT NULL;
 
 CREATE TABLE body (
@@ -39,8 +41,9 @@ CREATE INDEX mark_of_user ON mark (user);
 
 CREATE TABLE key (
     id INTEGER PRIMARY KEY, name_hash INTEGER NOT NULL, content_high INTEGER NOT NULL,
-    content_low INTEGER NOT NULL, expires INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL,
-    answer TEXT NOT NULL, name TEXT NOT NULL);
+    content_low INTEGER NOT NULL, expires INTEGER NOT NULL, seq INTEGER NOT NULL, user INTEGER,
+    sum INTEGER NOT NULL, answer TEXT NOT NULL, name TEXT NOT NULL);
+CREATE INDEX key_of_user ON key (user) WHERE user IS NOT NULL;
 CREATE INDEX key_of_name ON key (name_hash);
 )";
 

@@ -82,6 +82,11 @@ bool Database::in_transaction() const {
     return sqlite3_get_autocommit(db_) == 0;
 }
 
+uint64_t Database::bytes() {
+    auto const page = static_cast<uint64_t>(integer("PRAGMA page_size"));
+    return (static_cast<uint64_t>(integer("PRAGMA page_count")) + wal_frames_) * page;
+}
+
 void Database::checkpoint_and_truncate() {
     int const code = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
     if (code != SQLITE_OK) raise(code);

@@ -40,6 +40,8 @@ class Database {
     [[nodiscard]] int64_t integer(const char* sql, int64_t otherwise = 0);
     [[nodiscard]] std::string text(const char* sql);
     [[nodiscard]] bool in_transaction() const;
+    /// What the file and its write-ahead log hold.
+    [[nodiscard]] uint64_t bytes();
     /// Frames in the write-ahead log after the last commit.
     [[nodiscard]] uint64_t wal_frames() const { return wal_frames_; }
     /// Moves what the write-ahead log holds into the file, syncs it, and cuts the log to nothing.

@@ -84,8 +84,8 @@ std::string check(Database& db) {
 }
 
 void prepare(Database& db, bool synced) {
-    // What is freed is overwritten where that costs no write of its own.
-    db.execute("PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768");
+    // What is deleted is overwritten.
+    db.execute("PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768");
     if (db.text("PRAGMA journal_mode = WAL") != "wal")
         throw SqlError{Trouble::failed, "it cannot have a write-ahead log here"};
     db.execute(synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");

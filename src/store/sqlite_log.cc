@@ -27,6 +27,7 @@ namespace {
 
 constexpr Duration kSweepEvery = minutes(1);
 constexpr Duration kRecoverEvery = seconds(1);
+constexpr Duration kMeasureEvery = seconds(1);
 constexpr int64_t kFreePagesMin = 1'024;  // and a quarter of the file: then it is cut
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(64)";
 
@@ -88,6 +89,7 @@ class SqliteLog::Impl {
         if (condition_ == Condition::failed) recover();
         if (condition_ == Condition::healthy && db_->wal_frames() >= options_.wal_frames_max)
             guarded([this] { db_->checkpoint(); });
+        measure();
         bool const idle = queue_.empty();
         bool left = false;
         if (down()) {
@@ -107,7 +109,7 @@ class SqliteLog::Impl {
     [[nodiscard]] std::size_t waiting() const { return queue_.size() + parked_; }
     [[nodiscard]] Figures figures() const {
         const State& s = users_.state();
-        return {down(), waiting(), s.users, s.notifications, s.messages, s.marks, s.keys, 0};
+        return {down(), waiting(), s.users, s.notifications, s.messages, s.marks, s.keys, bytes_};
     }
 
   private:
@@ -136,18 +138,29 @@ class SqliteLog::Impl {
             }
             sweep_left = sweep();
             write_keys();
-            if (users_.flush()) sqlite::write_state(write_state_, users_.state());
-            db_->execute("COMMIT");
+            bool const changed = users_.flush();
+            if (changed) sqlite::write_state(write_state_, users_.state());
+            commit(changed);
         });
         if (done) {
             unwritten_.clear();
             users_.committed();
+            // What was erased stands in the write-ahead log too, until that is cut.
+            if (std::exchange(erased_, false)) guarded([this] { db_->checkpoint_and_truncate(); });
         } else {
             take_back();
         }
         fallbacks_.clear();
         opened_.clear();
         return sweep_left && done;
+    }
+
+    void commit(bool changed) {
+        auto const began = options_.clock ? options_.clock() : MonoTime{};
+        db_->execute("COMMIT");
+        if (!changed) return;
+        auto const ended = options_.clock ? options_.clock() : MonoTime{};
+        if (options_.on_commit) options_.on_commit(static_cast<uint32_t>(fallbacks_.size()), ended - began);
     }
 
     [[nodiscard]] bool fits_the_batch(const Request& next) {
@@ -199,6 +212,7 @@ class SqliteLog::Impl {
         }
         users_.rollback();
         effects_.clear();
+        erased_ = false;
         for (const auto& name : opened_) {
             auto at = open_.find(name);
             if (at == open_.end()) continue;  // settled in the same batch
@@ -307,8 +321,11 @@ class SqliteLog::Impl {
         fallbacks_.back() = {};
     }
 
-    KeyRow settled(const std::string& name, ContentHash hash, std::string id, uint64_t offset) const {
-        return {0, name, hash, std::move(id), offset, nanoseconds(now_ + limits::kIdempotencyKept)};
+    KeyRow settled(const std::string& name, ContentHash hash, std::string id) const {
+        return {.name = name,
+                .hash = hash,
+                .answer = std::move(id),
+                .expires = nanoseconds(now_ + limits::kIdempotencyKept)};
     }
 
     void handle(Reserve& request) {
@@ -334,7 +351,7 @@ class SqliteLog::Impl {
         queue_.insert(queue_.begin(), std::make_move_iterator(key.waiting.begin()),
                       std::make_move_iterator(key.waiting.end()));
         if (request.accepted)
-            unwritten_.emplace(request.key, settled(request.key, key.hash, std::move(key.id), 0));
+            unwritten_.emplace(request.key, settled(request.key, key.hash, std::move(key.id)));
         effects_.emplace_back(Settled{request.ticket});
     }
 
@@ -377,6 +394,7 @@ class SqliteLog::Impl {
         entry.content = request.content_hash;
         entry.id = message.notification_id;
         entry.at = nanoseconds(now_);
+        if (request.ttl) entry.expires = nanoseconds(now_ + *request.ttl);
         if (notification) entry.state = request.read ? EntryState::read : EntryState::unread;
         if (receivers.size() > 1) {
             entry.body = users_.state().sequence + 1;
@@ -394,7 +412,10 @@ class SqliteLog::Impl {
             done.offset = receivers.empty() ? known_offset : publication->addressees.front().offset;
         if (request.idempotency) {
             const auto& [name, hash] = *request.idempotency;
-            tables_.insert_key(settled(name, hash, done.id, done.offset));
+            KeyRow key = settled(name, hash, done.id);
+            key.offset = done.offset;
+            if (request.users.size() == 1) key.user = users_.find(request.users[0].text)->row.id;
+            tables_.insert_key(key);
             ++users_.change().keys;
         }
         if (!receivers.empty()) {
@@ -563,6 +584,20 @@ class SqliteLog::Impl {
         answer(std::move(done));
     }
 
+    void handle(Erase& request) {
+        EraseAnswer done;
+        done.ticket = request.ticket;
+        if (User* user = users_.find(request.user.text)) {
+            auto const [row, keys] = users_.erase_all(*user);
+            done.notifications = row.notifications;
+            done.messages = row.messages;
+            done.marks = row.marks;
+            done.keys = keys;
+            erased_ = true;
+        }
+        answer(std::move(done));
+    }
+
     // ---- housekeeping ---------------------------------------------------------------------------
 
     bool sweep_is_due() {
@@ -599,6 +634,14 @@ class SqliteLog::Impl {
         return has_freed_;
     }
 
+    // Once a second: it asks SQLite.
+    void measure() {
+        next_measure_ = std::min(next_measure_, now_ + kMeasureEvery);  // the date may jump back
+        if (down() || now_ < next_measure_) return;
+        next_measure_ = now_ + kMeasureEvery;
+        guarded([this] { bytes_ = db_->bytes(); });
+    }
+
     static int64_t nanoseconds(WallTime at) { return at.time_since_epoch().count(); }
 
     Options const options_;
@@ -618,9 +661,11 @@ class SqliteLog::Impl {
     std::unordered_map<std::string, OpenKey> open_;
     std::vector<std::string> opened_;                    // of them, those of this batch
     std::unordered_map<std::string, KeyRow> unwritten_;  // settled, and not yet in the table
+    bool erased_ = false;                                // somebody, in this batch
     bool sweeping_ = false;
     bool has_freed_ = false;  // pages, perhaps, since the file was last cut
-    WallTime next_sweep_ = WallTime::min();
+    WallTime next_sweep_ = WallTime::min(), next_measure_ = WallTime::min();
+    uint64_t bytes_ = 0;
 };
 
 Result<std::unique_ptr<SqliteLog>> SqliteLog::open(Options options) {

@@ -8,8 +8,9 @@
 namespace rc::store::sqlite {
 namespace {
 
-constexpr const char* kEntryColumns = "seq, user, state, at, body, content_high, content_low, id, sum";
-constexpr int kAfterEntryColumns = 9;
+constexpr const char* kEntryColumns =
+    "seq, user, state, at, expires, body, content_high, content_low, id, sum";
+constexpr int kAfterEntryColumns = 10;
 
 std::string entries(const char* where) {
     return std::string("SELECT ") + kEntryColumns + " FROM entry " + where;
@@ -29,16 +30,18 @@ uint64_t hash_of(std::string_view text) {
 
 uint64_t checksum_of(const UserRow& u) {
     return checksum(
-        std::array<uint64_t, 11>{static_cast<uint64_t>(u.id), u.newest, u.lost, u.mark_lost, u.forgotten,
+        std::array<uint64_t, 12>{static_cast<uint64_t>(u.id), u.newest, u.lost, u.mark_lost, u.forgotten,
                                  static_cast<uint64_t>(u.touched), static_cast<uint64_t>(u.oldest),
-                                 u.notifications, u.messages, u.marks, u.unread},
+                                 static_cast<uint64_t>(u.soonest), u.notifications, u.messages, u.marks,
+                                 u.unread},
         u.name);
 }
 uint64_t checksum_of(const EntryRow& e) {
-    return checksum(std::array<uint64_t, 7>{e.seq, static_cast<uint64_t>(e.user),
-                                            static_cast<uint64_t>(e.state), static_cast<uint64_t>(e.at),
-                                            e.body.value_or(0), e.content.high, e.content.low},
-                    e.id);
+    return checksum(
+        std::array<uint64_t, 8>{e.seq, static_cast<uint64_t>(e.user), static_cast<uint64_t>(e.state),
+                                static_cast<uint64_t>(e.at), static_cast<uint64_t>(e.expires),
+                                e.body.value_or(0), e.content.high, e.content.low},
+        e.id);
 }
 uint64_t checksum_of(const MarkRow& m) {
     return checksum(std::array<uint64_t, 5>{m.seq, static_cast<uint64_t>(m.user), static_cast<uint64_t>(m.at),
@@ -46,9 +49,9 @@ uint64_t checksum_of(const MarkRow& m) {
                     m.id);
 }
 uint64_t checksum_of(const KeyRow& k) {
-    return checksum(
-        std::array<uint64_t, 4>{k.hash.high, k.hash.low, k.offset, static_cast<uint64_t>(k.expires)}, k.name,
-        k.answer);
+    return checksum(std::array<uint64_t, 5>{k.hash.high, k.hash.low, k.offset, static_cast<uint64_t>(k.user),
+                                            static_cast<uint64_t>(k.expires)},
+                    k.name, k.answer);
 }
 // Of what was published, seeded by where it stands.
 uint64_t checksum_of(uint64_t place, std::string_view type, std::string_view topic, std::string_view data) {
@@ -63,10 +66,11 @@ EntryRow read_entry(const Statement::Rows& rows) {
     if (state > 2) throw_damaged("an entry");
     e.state = static_cast<EntryState>(state);
     e.at = rows.integer(3);
-    if (!rows.null(4)) e.body = rows.number(4);
-    e.content = {rows.number(5), rows.number(6)};
-    e.id = rows.text(7);
-    if (rows.number(8) != checksum_of(e)) throw_damaged("an entry");
+    e.expires = rows.integer(4);
+    if (!rows.null(5)) e.body = rows.number(5);
+    e.content = {rows.number(6), rows.number(7)};
+    e.id = rows.text(8);
+    if (rows.number(9) != checksum_of(e)) throw_damaged("an entry");
     return e;
 }
 
@@ -85,20 +89,24 @@ const std::string kBelow =
 
 Tables::Tables(Database& db)
     : user_(db,
-            "SELECT id, name, newest, lost, mark_lost, forgotten, touched, oldest, notifications, messages, "
+            "SELECT id, name, newest, lost, mark_lost, forgotten, touched, oldest, soonest, notifications, "
+            "messages, "
             "marks, unread, sum FROM user WHERE name = ?"),
       name_of_(db, "SELECT name FROM user WHERE id = ?"),
       newest_user_id_(db, "SELECT max(id) FROM user"),
-      insert_user_(db, "INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      insert_user_(db, "INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       update_user_(db,
                    "UPDATE user SET newest = ?2, lost = ?3, mark_lost = ?4, forgotten = ?5, touched = ?6, "
-                   "oldest = ?7, notifications = ?8, messages = ?9, marks = ?10, unread = ?11, sum = ?12 "
+                   "oldest = ?7, soonest = ?8, notifications = ?9, messages = ?10, marks = ?11, unread = "
+                   "?12, sum = ?13 "
                    "WHERE id = ?1"),
       delete_user_(db, "DELETE FROM user WHERE id = ?"),
       empty_user_(db,
                   "SELECT name FROM user INDEXED BY user_empty WHERE notifications = 0 AND messages = 0 AND "
                   "marks = 0 AND touched <= ? LIMIT 1"),
-      insert_entry_(db, "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      user_to_expire_(
+          db, "SELECT name FROM user INDEXED BY user_to_expire WHERE soonest > 0 AND soonest <= ? LIMIT 1"),
+      insert_entry_(db, "INSERT INTO entry VALUES (?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       insert_body_(db, "INSERT INTO body VALUES (?, ?, ?, ?, ?)"),
       insert_body_use_(db, "INSERT INTO body_use VALUES (?, ?)"),
       body_(db, "SELECT sum, type, topic, data FROM body WHERE id = ?"),
@@ -110,6 +118,10 @@ Tables::Tables(Database& db)
                       "SELECT seq, user, at FROM entry INDEXED BY entry_of_user WHERE user = ? AND state = ? "
                       "ORDER BY seq LIMIT 1"),
       oldest_entry_(db, "SELECT seq, user, at FROM entry ORDER BY seq LIMIT 1"),
+      first_to_expire_(
+          db,
+          "SELECT seq, expires FROM entry INDEXED BY entry_to_expire WHERE user = ? AND expires IS NOT NULL "
+          "ORDER BY expires LIMIT 1"),
       set_state_(db, "UPDATE entry SET state = ?, sum = ? WHERE seq = ?"),
       unread_of_(db, entries("INDEXED BY entry_of_user WHERE user = ? AND state = 1").c_str()),
       delete_entry_(db, "DELETE FROM entry WHERE seq = ?"),
@@ -126,11 +138,12 @@ Tables::Tables(Database& db)
                    "SELECT seq, user, at, whole, unread, origin, sum, id FROM mark INDEXED BY mark_of_user "
                    "WHERE user = ? AND seq > ? ORDER BY seq"),
       key_(db,
-           "SELECT id, name, content_high, content_low, answer, seq, expires, sum FROM key "
+           "SELECT id, name, content_high, content_low, answer, seq, expires, sum, user FROM key "
            "WHERE name_hash = ?"),
       oldest_key_(db, "SELECT id, expires FROM key ORDER BY id LIMIT 1"),
-      insert_key_(db, "INSERT INTO key VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      delete_key_(db, "DELETE FROM key WHERE id = ?") {}
+      insert_key_(db, "INSERT INTO key VALUES (NULL, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?)"),
+      delete_key_(db, "DELETE FROM key WHERE id = ?"),
+      delete_keys_of_(db, "DELETE FROM key WHERE user = ? RETURNING 1") {}
 
 // ---- users --------------------------------------------------------------------------------------
 
@@ -146,11 +159,12 @@ std::optional<UserRow> Tables::user(std::string_view name) {
     u.forgotten = row.number(5);
     u.touched = row.integer(6);
     u.oldest = row.integer(7);
-    u.notifications = static_cast<uint32_t>(row.integer(8));
-    u.messages = static_cast<uint32_t>(row.integer(9));
-    u.marks = static_cast<uint32_t>(row.integer(10));
-    u.unread = static_cast<uint32_t>(row.integer(11));
-    if (row.number(12) != checksum_of(u) || u.name != name) throw_damaged("a user");
+    u.soonest = row.integer(8);
+    u.notifications = static_cast<uint32_t>(row.integer(9));
+    u.messages = static_cast<uint32_t>(row.integer(10));
+    u.marks = static_cast<uint32_t>(row.integer(11));
+    u.unread = static_cast<uint32_t>(row.integer(12));
+    if (row.number(13) != checksum_of(u) || u.name != name) throw_damaged("a user");
     return u;
 }
 
@@ -166,13 +180,13 @@ int64_t Tables::newest_user_id() {
 }
 
 void Tables::insert_user(const UserRow& u) {
-    insert_user_.run(u.id, u.name, u.newest, u.lost, u.mark_lost, u.forgotten, u.touched, u.oldest,
+    insert_user_.run(u.id, u.name, u.newest, u.lost, u.mark_lost, u.forgotten, u.touched, u.oldest, u.soonest,
                      u.notifications, u.messages, u.marks, u.unread, checksum_of(u));
 }
 
 void Tables::update_user(const UserRow& u) {
-    update_user_.run(u.id, u.newest, u.lost, u.mark_lost, u.forgotten, u.touched, u.oldest, u.notifications,
-                     u.messages, u.marks, u.unread, checksum_of(u));
+    update_user_.run(u.id, u.newest, u.lost, u.mark_lost, u.forgotten, u.touched, u.oldest, u.soonest,
+                     u.notifications, u.messages, u.marks, u.unread, checksum_of(u));
 }
 
 void Tables::delete_user(int64_t id) {
@@ -185,12 +199,18 @@ std::optional<std::string> Tables::an_empty_user(int64_t before) {
     return std::string(row.text(0));
 }
 
+std::optional<std::string> Tables::a_user_to_expire(int64_t now) {
+    auto row = user_to_expire_.query(now);
+    if (!row.next()) return std::nullopt;
+    return std::string(row.text(0));
+}
+
 // ---- entries ------------------------------------------------------------------------------------
 
 void Tables::insert_entry(const EntryRow& e, const Message* message) {
     auto insert = [&](const auto& id_hash, const auto& body, const auto&... content) {
-        insert_entry_.run(e.seq, e.user, static_cast<int>(e.state), e.at, id_hash, body, e.content.high,
-                          e.content.low, e.id, checksum_of(e), content...);
+        insert_entry_.run(e.seq, e.user, static_cast<int>(e.state), e.at, e.expires, id_hash, body,
+                          e.content.high, e.content.low, e.id, checksum_of(e), content...);
     };
     auto insert_with = [&](const auto& id_hash) {
         if (message) {
@@ -233,6 +253,12 @@ std::optional<Oldest> Tables::oldest_entry(int64_t user, EntryState state) {
 }
 std::optional<Oldest> Tables::oldest_entry() {
     return read_oldest(oldest_entry_.query());
+}
+
+std::optional<std::pair<uint64_t, int64_t>> Tables::first_to_expire(int64_t user) {
+    auto row = first_to_expire_.query(user);
+    if (!row.next()) return std::nullopt;
+    return std::pair{row.number(0), row.integer(1)};
 }
 
 void Tables::set_read(const EntryRow& entry) {
@@ -294,6 +320,7 @@ std::optional<KeyRow> Tables::key(std::string_view name) {
         k.answer = rows.text(4);
         k.offset = rows.number(5);
         k.expires = rows.integer(6);
+        k.user = rows.integer(8);
         if (rows.number(7) != checksum_of(k)) throw_damaged("an idempotency key");
         if (k.name == name) return k;
     }
@@ -307,12 +334,20 @@ std::optional<std::pair<int64_t, int64_t>> Tables::oldest_key() {
 }
 
 void Tables::insert_key(const KeyRow& k) {
-    insert_key_.run(hash_of(k.name), k.hash.high, k.hash.low, k.expires, k.offset, checksum_of(k), k.answer,
-                    k.name);
+    insert_key_.run(hash_of(k.name), k.hash.high, k.hash.low, k.expires, k.offset, k.user, checksum_of(k),
+                    k.answer, k.name);
 }
 
 void Tables::delete_key(int64_t id) {
     delete_key_.run(id);
+}
+
+uint64_t Tables::delete_keys_of(int64_t user) {
+    auto rows = delete_keys_of_.query(user);
+    uint64_t deleted = 0;
+    while (rows.next())
+        ++deleted;
+    return deleted;
 }
 
 // ---- reading ------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ struct UserRow {
     uint64_t forgotten = 0;  // this user may have had a log before, and lost it, up to here
     int64_t touched = 0;     // ns since 1970: when `newest` was given
     int64_t oldest = 0;      // nothing of the user's is older than this
+    int64_t soonest = 0;     // nothing of it expires of its own before; 0: nothing does
     uint32_t notifications = 0, messages = 0, marks = 0;  // rows
     uint32_t unread = 0;
 
@@ -35,6 +36,7 @@ struct EntryRow {
     int64_t user = 0;
     EntryState state = EntryState::message;
     int64_t at = 0;
+    int64_t expires = 0;           // of its own; 0: never
     std::optional<uint64_t> body;  // where the content stands, unless in the entry
     ContentHash content;
     std::string id;  // of the notification
@@ -56,6 +58,7 @@ struct KeyRow {
     ContentHash hash;
     std::string answer;
     uint64_t offset = 0;
+    int64_t user = 0;  // to whom alone it was; 0: to others
     int64_t expires = 0;
 };
 
@@ -79,6 +82,8 @@ class Tables {
     void delete_user(int64_t id);
     /// Some user who has nothing, untouched since `before`.
     [[nodiscard]] std::optional<std::string> an_empty_user(int64_t before);
+    /// Some user of whom something has expired of its own by `now`.
+    [[nodiscard]] std::optional<std::string> a_user_to_expire(int64_t now);
 
     // ---- entries ----
     /// @param message  null: the content stands in entry.body
@@ -88,6 +93,8 @@ class Tables {
     [[nodiscard]] std::optional<EntryRow> entry(uint64_t seq);
     [[nodiscard]] std::optional<Oldest> oldest_entry(int64_t user, EntryState state);
     [[nodiscard]] std::optional<Oldest> oldest_entry();
+    /// The entry that expires first of its own: its offset, and when.
+    [[nodiscard]] std::optional<std::pair<uint64_t, int64_t>> first_to_expire(int64_t user);
     void set_read(const EntryRow& entry);
     /// Marks all unread ones as read. @return how many
     uint32_t set_all_read(int64_t user);
@@ -104,6 +111,8 @@ class Tables {
     [[nodiscard]] std::optional<std::pair<int64_t, int64_t>> oldest_key();  // id, expires
     void insert_key(const KeyRow& key);                                     // its id is given
     void delete_key(int64_t id);
+    /// @return how many there were
+    uint64_t delete_keys_of(int64_t user);
 
     /// A user's entries of one state above an offset, ascending, or below one, descending.
     class Cursor {
@@ -140,13 +149,14 @@ class Tables {
     [[nodiscard]] std::shared_ptr<const Message> message_of(const EntryRow& entry,
                                                             const Statement::Rows& rows);
 
-    Statement user_, name_of_, newest_user_id_, insert_user_, update_user_, delete_user_, empty_user_;
+    Statement user_, name_of_, newest_user_id_, insert_user_, update_user_, delete_user_, empty_user_,
+        user_to_expire_;
     Statement insert_entry_, insert_body_, insert_body_use_, body_, notification_, entry_;
-    Statement oldest_of_user_, oldest_entry_, set_state_, unread_of_, delete_entry_;
+    Statement oldest_of_user_, oldest_entry_, first_to_expire_, set_state_, unread_of_, delete_entry_;
     Statement release_body_, delete_body_, delete_body_use_;
     Statement above_[3], below_[3];  // one for each state, because they run side by side
     Statement insert_mark_, oldest_mark_of_, oldest_mark_, delete_mark_, marks_above_;
-    Statement key_, oldest_key_, insert_key_, delete_key_;
+    Statement key_, oldest_key_, insert_key_, delete_key_, delete_keys_of_;
 };
 
 }  // namespace rc::store::sqlite

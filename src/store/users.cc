@@ -92,11 +92,16 @@ User& Users::touch(User& user) {
 }
 
 User& Users::owner(int64_t id) {
-    std::string const name = tables_.name_of(id);
+    User& user = named(tables_.name_of(id));
+    if (user.row.id != id) throw_damaged("a user");
+    return user;
+}
+
+User& Users::named(const std::string& name) {
     auto at = users_.find(name);
     if (at != users_.end()) return at->second;
     auto row = tables_.user(name);
-    if (!row || row->id != id) throw_damaged("a user");
+    if (!row) throw_damaged("a user");
     return users_.emplace(name, User{std::move(*row)}).first->second;
 }
 
@@ -111,6 +116,8 @@ uint64_t Users::next_offset(User& user) {
 uint64_t Users::append(User& user, EntryRow entry, const Message& message) {
     entry.user = user.row.id;
     entry.seq = next_offset(user);
+    if (entry.expires != 0)
+        user.row.soonest = user.row.soonest == 0 ? entry.expires : std::min(user.row.soonest, entry.expires);
     tables_.insert_entry(entry, entry.body ? nullptr : &message);
     bool const notification = entry.state != EntryState::message;
     uint32_t& kept = notification ? user.row.notifications : user.row.messages;
@@ -160,6 +167,21 @@ void Users::erase(User& user, const EntryRow& entry) {
     if (entry.state == EntryState::unread) --user.row.unread;
 }
 
+std::pair<UserRow, uint64_t> Users::erase_all(User& user) {
+    UserRow const row = user.row;
+    for (auto state : {EntryState::message, EntryState::unread, EntryState::read})
+        while (auto oldest = tables_.oldest_entry(row.id, state))
+            lose(user, oldest->seq);
+    while (auto oldest = tables_.oldest_mark(row.id))
+        lose_mark(user, oldest->seq);
+    uint64_t const keys = tables_.delete_keys_of(row.id);
+    change().keys -= keys;
+    if (!user.row.empty()) throw_damaged("a user's counts");
+    flush_users();
+    forget(user);
+    return {row, keys};
+}
+
 // ---- retention ----------------------------------------------------------------------------------
 
 void Users::lose(User& user, uint64_t seq) {
@@ -190,7 +212,9 @@ void Users::lose_oldest(User& user, bool notification) {
 }
 
 void Users::lose_expired(User& user) {
-    if (!may_expire_ || user.row.empty() || user.row.oldest > cutoff_) return;
+    if (!may_expire_ || user.row.empty()) return;
+    if (user.row.soonest != 0 && user.row.soonest <= now_) remove_outlived(user, UINT32_MAX);
+    if (user.row.oldest > cutoff_) return;
     int64_t left = INT64_MAX;
     for (auto state : {EntryState::message, EntryState::unread, EntryState::read}) {
         auto oldest = tables_.oldest_entry(user.row.id, state);
@@ -205,6 +229,20 @@ void Users::lose_expired(User& user) {
     touch(user).row.oldest = left;
 }
 
+// What has outlived its own time was meant to go: it is not missing. @return how many
+uint32_t Users::remove_outlived(User& user, uint32_t rows) {
+    uint32_t removed = 0;
+    auto first = tables_.first_to_expire(user.row.id);
+    for (; first && first->second <= now_ && removed < rows; ++removed) {
+        auto entry = tables_.entry(first->first);
+        if (!entry || entry->user != user.row.id) throw_damaged("a user's entries");
+        erase(user, *entry);
+        first = tables_.first_to_expire(user.row.id);
+    }
+    touch(user).row.soonest = first ? first->second : 0;
+    return removed;
+}
+
 uint32_t Users::sweep(uint32_t rows) {
     for (; rows > 0; --rows) {
         auto oldest = tables_.oldest_entry();
@@ -216,13 +254,19 @@ uint32_t Users::sweep(uint32_t rows) {
         if (!oldest || oldest->at > cutoff_) break;
         lose_mark(owner(oldest->user), oldest->seq);
     }
+    while (rows > 0) {
+        flush_users();
+        auto name = tables_.a_user_to_expire(now_);
+        if (!name) break;
+        rows -= std::max(remove_outlived(named(*name), rows), 1U);
+    }
     if (rows > 0) flush_users();
     for (; rows > 0; --rows) {
         auto name = tables_.an_empty_user(cutoff_);
         if (!name) break;
-        User* user = find(*name);
-        if (!user || !user->row.empty()) throw_damaged("a user");
-        forget(*user);
+        User& user = named(*name);
+        if (!user.row.empty()) throw_damaged("a user");
+        forget(user);
     }
     return rows;
 }

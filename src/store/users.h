@@ -53,6 +53,8 @@ class Users {
     void set_read(User& user, const EntryRow& entry);
     uint32_t set_all_read(User& user);
     void erase(User& user, const EntryRow& entry);
+    /// Erases the user and all that is its own. @return the row as it was, and how many keys
+    std::pair<UserRow, uint64_t> erase_all(User& user);
 
     /// Deletes up to so many of the records and users that have expired. @return how many there were less
     uint32_t sweep(uint32_t rows);
@@ -70,9 +72,11 @@ class Users {
     void lose_mark(User& user, uint64_t seq);
     void lose_oldest(User& user, bool notification);
     void lose_expired(User& user);
+    uint32_t remove_outlived(User& user, uint32_t rows);
     void flush_users();
     void forget(User& user);
     User& owner(int64_t id);
+    User& named(const std::string& name);
 
     Tables& tables_;
     uint32_t const kept_max_;

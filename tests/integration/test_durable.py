@@ -93,6 +93,62 @@ def test_a_disk_that_refuses_disconnects_nobody_and_is_forgiven(start_server):
     assert server.api.notifications("u")["unreadCount"] == 0
 
 
+def test_a_message_is_gone_after_its_ttl(start_server):
+    server = start_server()
+    with server.connect() as live:
+        live.subscribe("u")
+        server.api.notify("u", "short", ttl=1)
+        assert live.next_message()["data"]["title"] == "short"
+    server.api.notify("u", "kept")
+    eventually(lambda: [n["data"]["title"] for n in server.api.notifications("u")["notifications"]] == ["kept"])
+    assert server.api.notifications("u")["unreadCount"] == 1
+    with server.connect() as client:
+        assert client.subscribe("u", since="0")["gap"] is False
+        assert client.next_message()["data"]["title"] == "kept"
+
+
+def test_erases_a_user(start_server, data_dir):
+    server = start_server(data_dir=data_dir)
+    first = server.api.notify("u", "a secret")["offset"]
+    server.api.to_user("u", "another secret")
+    message = {"type": "custom", "userId": "u", "data": "a third secret"}
+    server.api.publish(message, idempotency_key="k")
+    server.api.mark_all_read("u")
+    server.api.notify("v", "kept")
+    answer = server.api.request("DELETE", "/api/users/u")
+    assert answer.status == 200
+    assert answer.json() == {"erased": {"notifications": 1, "messages": 2, "readMarks": 1, "idempotencyKeys": 1}}
+    for name in (DATABASE, DATABASE + "-wal"):
+        assert b"secret" not in (data_dir / name).read_bytes()
+    server.kill()
+    server = start_server(data_dir=data_dir)
+    assert server.api.notifications("u") == {"notifications": [], "unreadCount": 0, "next": None}
+    assert server.api.notifications("v")["unreadCount"] == 1
+    with server.connect() as client:
+        assert client.subscribe("u", since=first)["gap"] is True
+        client.expect_nothing()
+    assert server.api.publish(message, idempotency_key="k")["offset"] != first
+    assert server.api.request("DELETE", "/api/users/nobody").json()["erased"]["messages"] == 0
+    refused = server.api.request("PUT", "/api/users/u")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, DELETE")
+
+
+def test_shows_how_the_store_stands(start_server):
+    server = start_server()
+    ids = [server.api.notify("u")["id"] for _ in range(3)]
+    server.api.publish({"type": "custom", "userId": "v", "data": 1}, idempotency_key="k")
+    server.api.mark_read("u", ids[0])
+    store = server.api.get("/api/stats").json()["store"]
+    expected = {"down": 0, "failures_total": 0, "users": 2, "notifications": 3, "messages": 1, "read_marks": 1,
+                "idempotency_keys": 1}
+    assert {name: store[name] for name in expected} == expected
+    assert 1 <= store["batches_total"] <= store["batch_requests_total"]
+    assert store["bytes"] > 0
+    figures = server.api.get("/metrics").body.decode()
+    assert "ringcast_store_notifications 3\n" in figures
+    assert f'ringcast_store_commit_seconds_count {store["batches_total"]}\n' in figures
+
+
 def refusal(data_dir):
     """The status and the one line with which a start on these data ends."""
     server = Server(data_dir=data_dir, ready=False)

@@ -43,7 +43,8 @@ class ServerRig {
                   .store = static_cast<reactor::CoreId>(options.workers),
                   .main = static_cast<reactor::CoreId>(options.workers + 1),
                   .entropy = entropy,
-                  .cores = std::vector<server::Core*>(options.workers)} {
+                  .cores = std::vector<server::Core*>(options.workers),
+                  .store_metrics = store_metrics_} {
         for (uint32_t i = 0; i < mesh_.size(); ++i) {
             auto const id = static_cast<reactor::CoreId>(i);
             reactor::CoreScope const scope(id);
@@ -103,6 +104,7 @@ class ServerRig {
 
   private:
     reactor::Mesh mesh_;
+    server::StoreMetrics store_metrics_;
     server::Shared shared_;
     std::vector<std::unique_ptr<FakeRing>> rings_;
     std::vector<std::unique_ptr<reactor::Reactor>> reactors_;

@@ -36,6 +36,7 @@ constexpr uint32_t kBatchBytesMax = 16 << 20;
 constexpr uint32_t kBatchRejectedMax = 1'000;  // rejected lines named in an answer
 constexpr uint32_t kIdempotencyKeyBytesMax = 255;
 constexpr uint32_t kNotificationIdBytesMax = 256;
+constexpr Duration kTtlMax = hours(24) * 3'650;  // of a message
 constexpr Duration kIdempotencyKept = hours(24);
 constexpr uint32_t kListLimitMax = 100;
 constexpr uint32_t kApiConnectionsMax = 1'024;         // a process

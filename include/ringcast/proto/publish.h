@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ringcast/base/result.h"
+#include "ringcast/base/time.h"
 #include "ringcast/base/user_id.h"
 
 /// What backends may say: the body of `POST /api/publish`, or one line of its NDJSON form (contract.md 4).
@@ -33,6 +34,7 @@ struct PublishRequest {
     bool read = false;                           // that state
     bool has_timestamp = false;
     bool store = true;                           // false: live only
+    std::optional<Duration> ttl;                 // of what is stored; whole seconds
     std::optional<std::string> idempotency_key;  // from an NDJSON line only
 };
 

@@ -64,9 +64,10 @@ struct Append {
     std::shared_ptr<const Message> message;
     ContentHash content_hash;  // of type, topic and raw data: compared where a notification id comes again
     std::optional<Idempotency> idempotency;
-    std::string publication_id;  // the answer's id, unless the message is a notification
-    SharedBytes frame;           // passed through to the cores, not kept
-    bool read = false;           // a notification that counts as read from the start
+    std::string publication_id;   // the answer's id, unless the message is a notification
+    SharedBytes frame;            // passed through to the cores, not kept
+    bool read = false;            // a notification that counts as read from the start
+    std::optional<Duration> ttl;  // then it is as if it had been removed; above zero
 };
 
 /// Takes an idempotency key for a publication that the store does not keep. -> ReserveAnswer; a `fresh` one
@@ -118,6 +119,11 @@ struct Remove {  // -> RemoveAnswer
     UserId user;
     std::string notification_id;
 };
+/// Erases all that is kept of a user, for good. Offsets are not given again. -> EraseAnswer
+struct Erase {
+    Ticket ticket;
+    UserId user;
+};
 struct List {  // the user's notifications, newest first -> ListAnswer
     Ticket ticket;
     UserId user;
@@ -130,7 +136,7 @@ struct UserInfo {  // -> UserInfoAnswer
     UserId user;
 };
 
-using Request = std::variant<Append, Reserve, Settle, Read, MarkRead, ReadAll, Remove, List, UserInfo>;
+using Request = std::variant<Append, Reserve, Settle, Read, MarkRead, ReadAll, Remove, Erase, List, UserInfo>;
 
 // ---- outcomes -----------------------------------------------------------------------------------
 
@@ -214,6 +220,12 @@ struct RemoveAnswer {
     uint32_t unread_count = 0;
     bool unavailable = false;
 };
+struct EraseAnswer {
+    Ticket ticket;
+    uint64_t notifications = 0, messages = 0, marks = 0;
+    uint64_t keys = 0;  // idempotency keys of publications to this user alone
+    bool unavailable = false;
+};
 struct ListAnswer {
     Ticket ticket;
     std::vector<Record> notifications;  // newest first
@@ -228,7 +240,7 @@ struct UserInfoAnswer {
 };
 
 using Answer = std::variant<AppendAnswer, ReserveAnswer, ReadAnswer, MarkReadAnswer, ReadAllAnswer,
-                            RemoveAnswer, ListAnswer, UserInfoAnswer>;
+                            RemoveAnswer, EraseAnswer, ListAnswer, UserInfoAnswer>;
 
 Ticket ticket_of(const Answer& answer);
 /// The answer that says that nothing was done; none for a Settle.

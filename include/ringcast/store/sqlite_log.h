@@ -42,8 +42,10 @@ class SqliteLog final : public Log {
         std::size_t batch_bytes_max = 8 << 20;      // of messages
         Duration batch_time_max = milliseconds(5);  // before its commit
         std::function<MonoTime()> clock;            // for batch_time_max; none: no such bound
-        uint32_t sweep_rows = 64;                   // of expired records and keys, a step
-        uint64_t wal_frames_max = 4'000;            // pages of 4 KiB; then they are moved into the file
+        /// After a transaction that changed something: its requests, and how long the commit took by `clock`.
+        std::function<void(uint32_t requests, Duration took)> on_commit;
+        uint32_t sweep_rows = 64;         // of expired records and keys, a step
+        uint64_t wal_frames_max = 4'000;  // pages of 4 KiB; then they are moved into the file
     };
     /// Opens the file, or makes it where there is none. One process at a time: the caller holds a lock.
     /// Errors: data_unusable (damaged, or newer than this program), settings (may not be opened),

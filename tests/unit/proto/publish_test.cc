@@ -291,7 +291,7 @@ TEST(Publish, ANotificationBringsItsReadState) {
 }
 
 TEST(Publish, RefusesTheSameFieldTwice) {
-    for (auto name : {"type", "userId", "userIds", "topic", "broadcast", "data", "store"}) {
+    for (auto name : {"type", "userId", "userIds", "topic", "broadcast", "data", "store", "ttl"}) {
         std::string field = ",\""s + name + "\":1";
         EXPECT_TRUE(mentions(refusal_of("{\"x\":1" + field + field + "}"), name + " stands there twice"s))
             << name;
@@ -325,6 +325,20 @@ TEST(Publish, StoreIsABooleanBesideUsers) {
         EXPECT_TRUE(mentions(refusal_of(with(more)), "store"));
     EXPECT_TRUE(is_refused(notification("{}", R"(,"store":false)")));
     EXPECT_TRUE(accepted(notification("{}", R"(,"store":true)")).store);
+}
+
+TEST(Publish, TtlIsAWholeNumberOfSecondsForWhatIsStored) {
+    auto with = [](std::string_view more) { return R"({"type":"note","data":1,)" + std::string(more) + "}"; };
+    EXPECT_FALSE(accepted(with(R"("userId":1)")).ttl);
+    EXPECT_EQ(accepted(with(R"("userId":1,"ttl":1)")).ttl, seconds(1));
+    EXPECT_EQ(accepted(with(R"("userIds":[1,2],"topic":"t","ttl":315360000)")).ttl, limits::kTtlMax);
+    EXPECT_EQ(accepted(notification("{}", R"(,"ttl":60)")).ttl, seconds(60));
+    for (auto more : {R"("userId":1,"ttl":0)", R"("userId":1,"ttl":315360001)", R"("userId":1,"ttl":-1)",
+                      R"("userId":1,"ttl":1.0)", R"("userId":1,"ttl":1e3)", R"("userId":1,"ttl":"1")",
+                      R"("userId":1,"ttl":null)", R"("userId":1,"ttl":true)", R"("topic":"t","ttl":1)",
+                      R"("broadcast":true,"ttl":1)", R"("userId":1,"store":false,"ttl":1)",
+                      R"("userId":1,"ttl":1,"ttl":1)"})
+        EXPECT_TRUE(mentions(refusal_of(with(more)), "ttl")) << more;
 }
 
 TEST(Publish, AnIdempotencyKeyIsAFieldOfBatchLinesOnly) {

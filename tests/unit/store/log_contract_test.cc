@@ -493,6 +493,76 @@ TEST_P(LogContract, ListsNewestFirstInPages) {
     EXPECT_TRUE(h.list("nobody").notifications.empty());
 }
 
+// ---- an own time, and erasing -------------------------------------------------------------------
+
+Append with_ttl(Append append, Duration ttl) {
+    append.ttl = ttl;
+    return append;
+}
+
+TEST_P(LogContract, WhatHasOutlivedItsOwnTimeIsNeitherReplayedNorListedNorMissing) {
+    Harness h;
+    h.append(with_ttl(Harness::message_to({"ada", "grace"}, "{}", "short"), seconds(10)));
+    h.append(with_ttl(Harness::message_to({"ada"}, "{}", "long"), seconds(20)));
+    h.append(with_ttl(Harness::message_to({"ada"}, "{}"), seconds(10)));
+    h.notify("ada", "kept");
+    h.now += seconds(10) - Duration(1);
+    EXPECT_EQ(h.since("ada", 0).records.size(), 4u);
+    EXPECT_EQ(h.unread("ada"), 3u);
+    h.now += Duration(1);
+    auto const answer = h.since("ada", 0);
+    EXPECT_EQ(offsets(answer.records), (Offsets{3, 5}));
+    EXPECT_FALSE(answer.gap);
+    EXPECT_EQ(answer.unread_count, 2u);
+    EXPECT_EQ(h.list("ada").notifications.size(), 2u);
+    EXPECT_EQ(h.unread("grace"), 0u);
+    EXPECT_FALSE(h.mark("ada", "short").found);
+    EXPECT_FALSE(h.notify("ada", "short", "another").duplicate);
+}
+
+TEST_P(LogContract, WhatHasOutlivedItsOwnTimeIsSweptAway) {
+    Harness h({.sweep_per_step = 2});
+    for (int i = 0; i < 5; ++i) {
+        h.append(with_ttl(Harness::message_to({"ada", "grace"}, "{}", std::to_string(i)), minutes(1 + i)));
+        h.append(with_ttl(Harness::message_to({"ada"}, "{}"), minutes(1 + i)));
+    }
+    h.notify("ada", "kept");
+    h.now += minutes(4);
+    h.run();
+    EXPECT_EQ(h.log.figures().notifications, 3u);
+    EXPECT_EQ(h.log.figures().messages, 1u);
+    h.now += minutes(2);
+    h.run();
+    EXPECT_EQ(h.log.figures().notifications, 1u);
+    EXPECT_EQ(h.log.figures().messages, 0u);
+    EXPECT_FALSE(h.since("ada", 0).gap);
+}
+
+TEST_P(LogContract, AnErasedUserIsNobody) {
+    Harness h;
+    h.notify("ada", "n1");
+    h.notify("ada", "n2");
+    h.append(Harness::with_key(Harness::message_to({"ada"}, "{}"), "hers"));
+    h.append(Harness::with_key(Harness::message_to({"ada", "grace"}, "{}"), "both"));
+    h.mark("ada", "n1");
+    auto const erased = h.ask<EraseAnswer>(Erase{{}, UserId{"ada"}});
+    EXPECT_EQ(erased.notifications, 2u);
+    EXPECT_EQ(erased.messages, 2u);
+    EXPECT_EQ(erased.marks, 1u);
+    EXPECT_EQ(erased.keys, 1u);
+    EXPECT_EQ(h.log.figures().users, 1u);
+    EXPECT_EQ(h.log.figures().notifications, 0u);
+    EXPECT_EQ(h.log.figures().messages, 1u);
+    EXPECT_EQ(h.log.figures().keys, 1u);
+    EXPECT_EQ(h.since("grace", 0).records.size(), 1u);
+    EXPECT_TRUE(h.since("ada", 0).records.empty());
+    EXPECT_TRUE(h.since("ada", 3).gap);
+    EXPECT_FALSE(h.mark("ada", "n2").found);
+    EXPECT_EQ(h.send("ada").offset, 7u);  // not one that was hers
+    EXPECT_TRUE(h.since("ada", 3).gap);
+    EXPECT_EQ(h.ask<EraseAnswer>(Erase{{}, UserId{"nobody"}}).messages, 0u);
+}
+
 // ---- retention ----------------------------------------------------------------------------------
 
 TEST_P(LogContract, KeepsNotificationsAndOtherMessagesApartEachUpToTheLimit) {

@@ -174,6 +174,28 @@ TEST(SqliteLog, SpaceIsGivenBack) {
     EXPECT_LT(std::filesystem::file_size(disk.file()), 6'000'000u);
 }
 
+// Of rows that SQLite has moved within the file an old copy may be left: docs/operations.md.
+TEST(SqliteLog, WhatIsErasedIsOverwrittenInTheFileAndCutFromTheLog) {
+    Disk disk;
+    auto* h = &disk.open();
+    h->send("somebody else", "{}");
+    for (std::size_t size : {10, 500, 3'000, 100'000})
+        h->append(Harness::with_key(Harness::message_to({"erased-person"}, "secret" + std::string(size, 's'),
+                                                        "secret-id-" + std::to_string(size)),
+                                    "secret-key-" + std::to_string(size)));
+    h->mark("erased-person", "secret-id-10");
+    h->remove("erased-person", "secret-id-3000");
+    EXPECT_EQ(h->ask<EraseAnswer>(Erase{{}, UserId{"erased-person"}}).notifications, 3u);
+    EXPECT_FALSE(h->log.figures().down);
+    for (const auto& file : std::filesystem::directory_iterator(disk.directory.path)) {
+        std::ifstream in(file.path(), std::ios::binary);
+        std::string const bytes{std::istreambuf_iterator<char>(in), {}};
+        for (std::string_view trace : {"secret", "ssssssss", "erased-person"})
+            EXPECT_EQ(bytes.find(trace), std::string::npos) << trace << " in " << file.path();
+    }
+    EXPECT_EQ(h->since("somebody else", 0).records.size(), 1u);
+}
+
 // ---- epochs -------------------------------------------------------------------------------------
 
 TEST(SqliteLog, WritesWithoutSyncGetANewEpochAfterAPowerCutOnly) {
