@@ -34,7 +34,11 @@ std::string PeerAddress::format() const {
 }
 
 Acceptor::Acceptor(reactor::Reactor& reactor, uint8_t table_id, bool direct, AcceptHandler& handler)
-    : reactor_(reactor), table_id_(table_id), direct_(direct), handler_(handler), retry_(*this) {
+    : reactor_(reactor),
+      table_id_(table_id),
+      direct_(direct && reactor.ring().stats().direct_files),
+      handler_(handler),
+      retry_(*this) {
     reactor.ring().bind(table_id, *this);
 }
 

@@ -90,6 +90,12 @@ http::ServerLimits http_limits(const Config& config) {
     return limits;
 }
 
+// Direct descriptors are the ring's own; ordinary ones are shared by all cores, the API and the files.
+uint64_t client_places(const io::Ring::Stats& ring, uint32_t workers) {
+    if (ring.direct_files) return ring.direct_slots;
+    return (ring.direct_slots - std::min(ring.direct_slots / 4, 2 * limits::kApiConnectionsMax)) / workers;
+}
+
 }  // namespace
 
 Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& client_listeners,
@@ -108,7 +114,7 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
       client_acceptor_(reactor, kClientAcceptTable, true, *this),
       api_acceptor_(reactor, kApiAcceptTable, false, http_),
       heartbeat_(ws::text_frame(proto::kHeartbeat)),
-      admission_(reactor.ring().stats().direct_slots, net::Acceptor::kBurst),
+      admission_(client_places(reactor.ring().stats(), shared.workers), net::Acceptor::kBurst),
       mark_salt_(shared.entropy.next()),
       room_timer_(*this),
       drain_timer_(*this) {

@@ -14,12 +14,28 @@ def test_names_its_addresses_when_ready(server):
     assert 0 not in (server.address[1], server.api_address[1])
 
 
+def kernel_version():
+    return tuple(map(int, re.match(r"(\d+)\.(\d+)", os.uname().release).groups()))
+
+
 @pytest.mark.smoke
 def test_names_its_kernel_and_what_it_uses_of_it(server):
     (line,) = re.findall(r"io_uring of Linux (.*)", server.stderr)
     kernel, features = line.split(": ")
     assert kernel == os.uname().release
-    assert {"DEFER_TASKRUN", "direct descriptors", "buffer ring", "multishot receive", "MSG_RING"} <= set(features.split(", "))
+    assert {"DEFER_TASKRUN", "buffer ring", "multishot receive", "MSG_RING"} <= set(features.split(", "))
+    assert ("direct descriptors" if kernel_version() >= (6, 13) else "ordinary descriptors") in features
+
+
+@pytest.mark.smoke
+def test_ends_tcp_although_others_stay_idle(start_server):
+    """Before Linux 6.13 a direct descriptor that is closed stays open while others receive."""
+    server = start_server()
+    with server.connect() as idle, server.connect() as client:
+        client.send_text("{}")
+        client.expect_error("invalid_message")
+        client.close()
+        idle.round_trip()
 
 
 def test_makes_an_api_key_that_only_its_user_reads(server):

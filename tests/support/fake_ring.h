@@ -187,6 +187,8 @@ class FakeRing final : public io::Ring {
     /// Places of the direct table; unbounded while zero. When it is full, accepts into it fail with -ENFILE,
     /// and drop the client.
     void set_direct_slots(uint32_t slots) { stats_.direct_slots = slots; }
+    /// Says what kernels before 6.13 make the ring say.
+    void refuse_direct_files() { stats_.direct_files = false; }
     [[nodiscard]] uint32_t direct_slots_used() const { return places_used_; }
     /// While true, accepts of ordinary descriptors fail with -EMFILE, and leave the client where it is.
     void exhaust_descriptors(bool exhausted) { no_descriptors_ = exhausted; }

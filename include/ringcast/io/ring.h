@@ -168,6 +168,8 @@ class Ring {
         uint64_t enters = 0, completions = 0, sends = 0, receives = 0, buffer_shortages = 0;
         uint32_t buffers = 0, buffers_lent = 0;  // to receive into; lent: not yet back in the kernel's hands
         uint32_t direct_slots = 0;
+        bool direct_files =
+            true;  // false: this kernel closes them late, so that sockets should be ordinary files
     };
     [[nodiscard]] virtual Stats stats() const = 0;
 };

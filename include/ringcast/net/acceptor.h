@@ -39,7 +39,9 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
   public:
     static constexpr uint32_t kBurst = 64;
 
-    /// @param direct  into the ring's own table, which the process's descriptor limit does not count
+    /// @param direct  into the ring's own table, which the process's descriptor limit does not count, if the
+    /// ring
+    ///                says that such files are closed when they should be
     Acceptor(reactor::Reactor& reactor, uint8_t table_id, bool direct, AcceptHandler& handler);
     ~Acceptor() override;
 

@@ -59,17 +59,18 @@ Error refusal(int error) {
     }
 }
 
-// Said by the first ring of the process. All but the registered ring is needed, and there from 6.1 on.
-void log_features(bool registered_ring) {
+// Said by the first ring of the process that holds clients. All but the registered ring and the direct
+// descriptors is needed, and there from 6.1 on.
+void log_features(bool registered_ring, bool direct_prompt) {
     static std::atomic_flag said;
     if (said.test_and_set()) return;
     utsname kernel{};
     ::uname(&kernel);
     log::info(
-        "io_uring of Linux {}: SINGLE_ISSUER, DEFER_TASKRUN, direct descriptors, buffer ring, multishot "
-        "receive, "
-        "MSG_RING{}",
-        kernel.release, registered_ring ? ", registered ring" : "");
+        "io_uring of Linux {}: SINGLE_ISSUER, DEFER_TASKRUN, {}, buffer ring, multishot receive, MSG_RING{}",
+        kernel.release,
+        direct_prompt ? "direct descriptors" : "ordinary descriptors (this kernel closes direct ones late)",
+        registered_ring ? ", registered ring" : "");
 }
 
 class Uring final : public Ring {
@@ -218,6 +219,7 @@ class Uring final : public Ring {
         Stats out = stats_;
         out.buffers = options_.buffers;
         out.direct_slots = direct_files_;
+        out.direct_files = direct_prompt_;
         return out;
     }
 
@@ -284,8 +286,57 @@ class Uring final : public Ring {
         direct_files_ = static_cast<uint32_t>(std::min<uint64_t>(files.rlim_cur, options_.direct_files_max));
         if (int const r = io_uring_register_files_sparse(&ring_, direct_files_); r < 0) return -r;
         if (int const error = set_up_buffers(); error != 0) return error;
-        log_features(registered_ring);
+        direct_prompt_ = direct_files_ < 2 || closes_direct_files_at_once();
+        if (direct_files_ >= 2) log_features(registered_ring, direct_prompt_);
         return 0;
+    }
+
+    // Before 6.13 a file that leaves the table is let go only when every request has ended that used any file
+    // of it before: behind one quiet client's armed receive no socket would be closed, and no FIN be sent.
+    // Tried, since a kernel's number does not say what was ported back to it.
+    bool closes_direct_files_at_once() {
+        enum Place : uint8_t { kHeld, kClosed };
+        std::array<int, 2> held{-1, -1}, closed{-1, -1};
+        bool prompt = true;
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, held.data()) == 0 &&
+            ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, closed.data()) == 0) {
+            std::array<int, 2> const placed{held[kHeld], closed[0]};
+            char unused = 0;
+            if (io_uring_register_files_update(&ring_, 0, placed.data(), placed.size()) == 2) {
+                ::close(std::exchange(held[0], -1));
+                ::close(std::exchange(closed[0], -1));
+                auto* receive = io_uring_get_sqe(&ring_);
+                io_uring_prep_recv(receive, kHeld, &unused, 1, 0);
+                receive->flags |= IOSQE_FIXED_FILE;
+                receive->user_data = kIgnored;
+                close_place(kClosed);
+                drain(1);
+                pollfd far_end{.fd = closed[1], .events = POLLIN, .revents = 0};
+                prompt = ::poll(&far_end, 1, 10) == 1;
+                ::shutdown(held[1], SHUT_WR);
+                drain(1);
+                close_place(kHeld);
+                drain(1);
+            }
+        }
+        for (int descriptor : {held[0], held[1], closed[0], closed[1]})
+            if (descriptor >= 0) ::close(descriptor);
+        return prompt;
+    }
+
+    void close_place(unsigned place) {
+        auto* sqe = io_uring_get_sqe(&ring_);
+        io_uring_prep_close_direct(sqe, place);
+        sqe->user_data = kIgnored;
+    }
+
+    // Submits, and takes that many completions of set-up.
+    void drain(unsigned completions) {
+        for (unsigned taken = 0; taken < completions;) {
+            if (io_uring_submit_and_wait(&ring_, 1) < 0) return;
+            std::array<io_uring_cqe, 4> cqes;
+            taken += take_from_queue(cqes.data(), cqes.size());
+        }
     }
 
     int set_up_buffers() {
@@ -467,6 +518,7 @@ class Uring final : public Ring {
     Chunks<iovec> gather_;
     Chunks<msghdr> headers_;
     uint32_t direct_files_ = 0;
+    bool direct_prompt_ = true;
     Stats stats_;
 };
 

@@ -48,6 +48,21 @@ struct AcceptorTest : ::testing::Test {
     Acceptor acceptor{core.reactor, kTable, true, door};
 };
 
+TEST(Acceptor, TakesOrdinaryFilesWhereDirectOnesAreClosedLate) {
+    test::FakeCore core;
+    core.ring.refuse_direct_files();
+    Door door;
+    Acceptor acceptor{core.reactor, kTable, true, door};
+    acceptor.add(kListener);
+    acceptor.start();
+    core.ring.connect(kListener);
+    core.settle();
+    ASSERT_EQ(door.files.size(), 1U);
+    EXPECT_FALSE(door.files[0].direct);
+    acceptor.pause();
+    core.settle();
+}
+
 TEST_F(AcceptorTest, HandsOverTheSocketAndItsPeersAddress) {
     auto const v4 = core.ring.connect(kListener, Address::v4({192, 0, 2, 1}, 1234));
     auto const v6 = core.ring.connect(
