@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 import select
+import shutil
 import struct
 import subprocess
 import threading
@@ -32,6 +33,8 @@ def _ip(*words):
 
 def may_make_networks():
     """Tries it, in a process that ends with it."""
+    if not all(map(shutil.which, ["unshare", "ip"])):
+        return False
     return subprocess.run(["unshare", "-n", "ip", "link", "set", "lo", "up"], stderr=subprocess.DEVNULL,
                           check=False).returncode == 0
 
