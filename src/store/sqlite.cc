@@ -100,6 +100,14 @@ void Database::checkpoint() {
     if (frames == moved) wal_frames_ = 0;
 }
 
+void Database::copy_to(Database& target) {
+    sqlite3_backup* const copy = sqlite3_backup_init(target.db_, "main", db_, "main");
+    if (!copy) target.raise(sqlite3_errcode(target.db_));
+    // All in one step, which is one read transaction: a server that writes meanwhile changes nothing of it.
+    sqlite3_backup_step(copy, -1);
+    if (int const code = sqlite3_backup_finish(copy); code != SQLITE_OK) target.raise(code);
+}
+
 Statement::Statement(Database& db, const char* sql) : db_(db) {
     int const code =
         sqlite3_prepare_v3(db.handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);

@@ -49,6 +49,9 @@ class Database {
     /// The same without waiting for readers, and the log stays as it is, to be written from its start again.
     void checkpoint();
 
+    /// Copies everything as it stands now into an empty one.
+    void copy_to(Database& target);
+
     [[nodiscard]] sqlite3* handle() { return db_; }
     [[noreturn]] void raise(int code) const;
 

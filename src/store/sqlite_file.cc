@@ -30,17 +30,6 @@ std::string schema_of(Database& db) {
     return db.text("SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema ORDER BY name)");
 }
 
-// Reaches the name below which a synced file stands. Errors: errno.
-bool sync_directory_of(const std::string& path) {
-    auto const slash = path.rfind('/');
-    std::string const directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    int const fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return false;
-    bool const synced = ::fsync(fd) == 0;
-    ::close(fd);
-    return synced;
-}
-
 // Under another name first: a file of the store's own name is always whole, so an empty one is damage.
 void create_file(const std::string& path, const std::string& epoch) {
     std::string const draft = path + ".new";
@@ -66,21 +55,6 @@ void create_file(const std::string& path, const std::string& epoch) {
     }
     if (std::rename(draft.c_str(), path.c_str()) != 0 || !sync_directory_of(path))
         throw SqlError{Trouble::failed, fmt::format("{}: {}", path, std::strerror(errno))};
-}
-
-// Throws, or returns why the file is none of ours to open.
-std::string check(Database& db) {
-    if (db.integer("PRAGMA application_id") != kApplicationId) return "is no store of ringcast";
-    auto const version = db.integer("PRAGMA user_version");
-    if (version > kSchemaVersion)
-        return fmt::format("is of a newer ringcast (format {}; this program knows {})", version,
-                           kSchemaVersion);
-    Database fresh(":memory:", Database::Access::create);
-    fresh.execute(kSchema);
-    if (version != kSchemaVersion || schema_of(db) != schema_of(fresh))
-        throw_damaged("its schema is not that of its version");
-    (void)read_state(db);
-    return {};
 }
 
 void prepare(Database& db, bool synced) {
@@ -124,6 +98,30 @@ void write_state(Statement& statement, const State& s) {
                   s.synced, s.boot, s.clean, s.backup, checksum_of(s));
 }
 
+std::string wrong_with(Database& db) {
+    if (db.integer("PRAGMA application_id") != kApplicationId) return "is no store of ringcast";
+    auto const version = db.integer("PRAGMA user_version");
+    if (version > kSchemaVersion)
+        return fmt::format("is of a newer ringcast (format {}; this program knows {})", version,
+                           kSchemaVersion);
+    Database fresh(":memory:", Database::Access::create);
+    fresh.execute(kSchema);
+    if (version != kSchemaVersion || schema_of(db) != schema_of(fresh))
+        throw_damaged("its schema is not that of its version");
+    (void)read_state(db);
+    return {};
+}
+
+bool sync_directory_of(const std::string& path) {
+    auto const slash = path.rfind('/');
+    std::string const directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    int const fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool const synced = ::fsync(fd) == 0;
+    ::close(fd);
+    return synced;
+}
+
 Result<std::unique_ptr<Database>> open_file(const std::string& path, bool synced, const std::string& epoch) {
     try {
         if (!exists(path)) {
@@ -134,7 +132,7 @@ Result<std::unique_ptr<Database>> open_file(const std::string& path, bool synced
         struct stat status {};
         if (::stat(path.c_str(), &status) != 0 || status.st_size == 0) throw_damaged("it is empty");
         auto db = std::make_unique<Database>(path, Database::Access::write);
-        if (auto const wrong = check(*db); !wrong.empty())
+        if (auto const wrong = wrong_with(*db); !wrong.empty())
             return fail(Errc::data_unusable, fmt::format("{} {}", path, wrong));
         prepare(*db, synced);
         return db;

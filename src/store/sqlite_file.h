@@ -35,6 +35,12 @@ void write_state(Statement& statement, const State& state);  // of kWriteState
 /// opened), internal_error (the disk refuses).
 Result<std::unique_ptr<Database>> open_file(const std::string& path, bool synced, const std::string& epoch);
 
+/// Why the open file is none that this program can use, or empty. Throws where it is damaged.
+std::string wrong_with(Database& db);
+
+/// The name stands below its directory after a power cut too. False: see errno.
+bool sync_directory_of(const std::string& path);
+
 /// What an SqlError means to who starts the program.
 Error start_error(const std::string& path, const SqlError& error);
 

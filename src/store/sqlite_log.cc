@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "reading.h"
 #include "ringcast/base/assert.h"
 #include "ringcast/base/limits.h"
 #include "ringcast/base/log.h"
@@ -17,6 +18,8 @@ using sqlite::Database;
 using sqlite::EntryRow;
 using sqlite::EntryState;
 using sqlite::KeyRow;
+using sqlite::list;
+using sqlite::read;
 using sqlite::SqlError;
 using sqlite::State;
 using sqlite::Tables;
@@ -428,106 +431,8 @@ class SqliteLog::Impl {
 
     // ---- reading --------------------------------------------------------------------------------
 
-    void handle(Read& request) {
-        RC_ASSERT(request.records_max > 0);
-        ReadAnswer done;
-        done.ticket = request.ticket;
-        done.cut = request.upto;
-        done.position = request.after;
-        const User* found = users_.find(request.user.text);
-        bool const since = request.mode == Read::Mode::since;
-        if (!found) {
-            done.gap = since && request.after > 0;
-            return answer(std::move(done));
-        }
-        const auto& user = found->row;
-        done.unread_count = user.unread;
-        if (request.upto == 0) done.cut = user.newest;
-        if (since) {
-            done.gap = request.after < user.lost || request.after > user.newest ||
-                       (request.after > 0 && request.after < user.forgotten) ||
-                       (request.with_marks && request.after < user.mark_lost);
-            // An offset that this log never gave says nothing: what there is, then.
-            if (request.upto == 0 && request.after > user.newest) done.position = 0;
-        }
-        if (request.mode == Read::Mode::unread) {
-            read_unread(user.id, request, done);
-        } else {
-            read_all(user.id, request, done);
-        }
-        answer(std::move(done));
-    }
-
-    /// Adds a record to the chunk. @return false when the chunk is full, and says that there is more.
-    static bool add(const Read& request, ReadAnswer& done, std::size_t& bytes, Record record) {
-        std::size_t const size = record.message ? record.message->data.size() : record.notification_id.size();
-        if (!done.records.empty() &&
-            (done.records.size() >= request.records_max || bytes + size > request.bytes_max)) {
-            done.more = true;
-            return false;
-        }
-        bytes += size;
-        done.position = record.offset;
-        done.records.push_back(std::move(record));
-        return true;
-    }
-
-    void read_unread(int64_t user, const Read& request, ReadAnswer& done) {
-        std::size_t bytes = 0;
-        auto at = tables_.above(user, EntryState::unread, done.position);
-        for (; at.seq() != 0 && at.seq() <= done.cut; at.next())
-            if (!add(request, done, bytes, at.record())) return;
-    }
-
-    void read_all(int64_t user, const Read& request, ReadAnswer& done) {
-        auto message = tables_.above(user, EntryState::message, done.position);
-        auto unread = tables_.above(user, EntryState::unread, done.position);
-        auto read = tables_.above(user, EntryState::read, done.position);
-        auto mark = tables_.marks_above(user, request.with_marks ? done.position : UINT64_MAX);
-        std::size_t bytes = 0;
-        auto place = [](uint64_t seq) { return seq == 0 ? UINT64_MAX : seq; };
-        while (true) {
-            uint64_t const next =
-                std::min({place(message.seq()), place(unread.seq()), place(read.seq()), place(mark.seq())});
-            if (next > done.cut) return;
-            auto take = [&](auto& cursor) {
-                bool const taken = add(request, done, bytes, cursor.record());
-                if (taken) cursor.next();
-                return taken;
-            };
-            bool const taken = next == message.seq()  ? take(message)
-                               : next == unread.seq() ? take(unread)
-                               : next == read.seq()   ? take(read)
-                                                      : take(mark);
-            if (!taken) return;
-        }
-    }
-
-    void handle(List& request) {
-        RC_ASSERT(request.limit > 0 && request.limit <= limits::kListLimitMax);
-        ListAnswer done;
-        done.ticket = request.ticket;
-        if (const User* user = users_.find(request.user.text)) {
-            done.unread_count = user->row.unread;
-            uint64_t const before = request.before == 0 ? UINT64_MAX : request.before;
-            auto from = [&](EntryState state, bool read) {
-                return tables_.below(user->row.id, state, request.read.value_or(read) == read ? before : 0);
-            };
-            auto unread = from(EntryState::unread, false);
-            auto read = from(EntryState::read, true);
-            while (unread.seq() != 0 || read.seq() != 0) {
-                if (done.notifications.size() == request.limit) {
-                    done.next = done.notifications.back().offset;
-                    break;
-                }
-                auto& newer = unread.seq() > read.seq() ? unread : read;
-                done.notifications.push_back(newer.record());
-                newer.next();
-            }
-        }
-        answer(std::move(done));
-    }
-
+    void handle(Read& request) { answer(read(tables_, users_.find(request.user.text), request)); }
+    void handle(List& request) { answer(list(tables_, users_.find(request.user.text), request)); }
     void handle(UserInfo& request) {
         const User* user = users_.find(request.user.text);
         answer(UserInfoAnswer{request.ticket, user ? user->row.unread : 0});

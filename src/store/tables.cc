@@ -8,15 +8,11 @@
 namespace rc::store::sqlite {
 namespace {
 
-constexpr const char* kEntryColumns =
-    "seq, user, state, at, expires, body, content_high, content_low, id, sum";
-constexpr int kAfterEntryColumns = 10;
-
 std::string entries(const char* where) {
     return std::string("SELECT ") + kEntryColumns + " FROM entry " + where;
 }
 std::string whole_entries(const char* where) {
-    return std::string("SELECT ") + kEntryColumns + ", data_sum, type, topic, data FROM entry " + where;
+    return std::string("SELECT ") + kEntryColumns + ", " + kContentColumns + " FROM entry " + where;
 }
 
 // An offset as a bound; a column holds no greater one.
@@ -26,52 +22,6 @@ int64_t column_of(uint64_t offset) {
 
 uint64_t hash_of(std::string_view text) {
     return hash64(text);
-}
-
-uint64_t checksum_of(const UserRow& u) {
-    return checksum(
-        std::array<uint64_t, 12>{static_cast<uint64_t>(u.id), u.newest, u.lost, u.mark_lost, u.forgotten,
-                                 static_cast<uint64_t>(u.touched), static_cast<uint64_t>(u.oldest),
-                                 static_cast<uint64_t>(u.soonest), u.notifications, u.messages, u.marks,
-                                 u.unread},
-        u.name);
-}
-uint64_t checksum_of(const EntryRow& e) {
-    return checksum(
-        std::array<uint64_t, 8>{e.seq, static_cast<uint64_t>(e.user), static_cast<uint64_t>(e.state),
-                                static_cast<uint64_t>(e.at), static_cast<uint64_t>(e.expires),
-                                e.body.value_or(0), e.content.high, e.content.low},
-        e.id);
-}
-uint64_t checksum_of(const MarkRow& m) {
-    return checksum(std::array<uint64_t, 5>{m.seq, static_cast<uint64_t>(m.user), static_cast<uint64_t>(m.at),
-                                            m.all, m.unread},
-                    m.id);
-}
-uint64_t checksum_of(const KeyRow& k) {
-    return checksum(std::array<uint64_t, 5>{k.hash.high, k.hash.low, k.offset, static_cast<uint64_t>(k.user),
-                                            static_cast<uint64_t>(k.expires)},
-                    k.name, k.answer);
-}
-// Of what was published, seeded by where it stands.
-uint64_t checksum_of(uint64_t place, std::string_view type, std::string_view topic, std::string_view data) {
-    return checksum(std::array<uint64_t, 1>{place}, type, topic, data);
-}
-
-EntryRow read_entry(const Statement::Rows& rows) {
-    EntryRow e;
-    e.seq = rows.number(0);
-    e.user = rows.integer(1);
-    auto const state = rows.number(2);
-    if (state > 2) throw_damaged("an entry");
-    e.state = static_cast<EntryState>(state);
-    e.at = rows.integer(3);
-    e.expires = rows.integer(4);
-    if (!rows.null(5)) e.body = rows.number(5);
-    e.content = {rows.number(6), rows.number(7)};
-    e.id = rows.text(8);
-    if (rows.number(9) != checksum_of(e)) throw_damaged("an entry");
-    return e;
 }
 
 std::optional<Oldest> read_oldest(Statement::Rows rows) {
@@ -88,10 +38,7 @@ const std::string kBelow =
 }  // namespace
 
 Tables::Tables(Database& db)
-    : user_(db,
-            "SELECT id, name, newest, lost, mark_lost, forgotten, touched, oldest, soonest, notifications, "
-            "messages, "
-            "marks, unread, sum FROM user WHERE name = ?"),
+    : user_(db, (std::string("SELECT ") + kUserColumns + " FROM user WHERE name = ?").c_str()),
       name_of_(db, "SELECT name FROM user WHERE id = ?"),
       newest_user_id_(db, "SELECT max(id) FROM user"),
       insert_user_(db, "INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
@@ -134,12 +81,10 @@ Tables::Tables(Database& db)
       oldest_mark_of_(db, "SELECT seq, user, at FROM mark WHERE user = ? ORDER BY seq LIMIT 1"),
       oldest_mark_(db, "SELECT seq, user, at FROM mark ORDER BY seq LIMIT 1"),
       delete_mark_(db, "DELETE FROM mark WHERE seq = ?"),
-      marks_above_(db,
-                   "SELECT seq, user, at, whole, unread, origin, sum, id FROM mark INDEXED BY mark_of_user "
-                   "WHERE user = ? AND seq > ? ORDER BY seq"),
-      key_(db,
-           "SELECT id, name, content_high, content_low, answer, seq, expires, sum, user FROM key "
-           "WHERE name_hash = ?"),
+      marks_above_(db, (std::string("SELECT ") + kMarkColumns +
+                        " FROM mark INDEXED BY mark_of_user WHERE user = ? AND seq > ? ORDER BY seq")
+                           .c_str()),
+      key_(db, (std::string("SELECT ") + kKeyColumns + " FROM key WHERE name_hash = ?").c_str()),
       oldest_key_(db, "SELECT id, expires FROM key ORDER BY id LIMIT 1"),
       insert_key_(db, "INSERT INTO key VALUES (NULL, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?)"),
       delete_key_(db, "DELETE FROM key WHERE id = ?"),
@@ -150,22 +95,9 @@ Tables::Tables(Database& db)
 std::optional<UserRow> Tables::user(std::string_view name) {
     auto row = user_.query(name);
     if (!row.next()) return std::nullopt;
-    UserRow u;
-    u.id = row.integer(0);
-    u.name = row.text(1);
-    u.newest = row.number(2);
-    u.lost = row.number(3);
-    u.mark_lost = row.number(4);
-    u.forgotten = row.number(5);
-    u.touched = row.integer(6);
-    u.oldest = row.integer(7);
-    u.soonest = row.integer(8);
-    u.notifications = static_cast<uint32_t>(row.integer(9));
-    u.messages = static_cast<uint32_t>(row.integer(10));
-    u.marks = static_cast<uint32_t>(row.integer(11));
-    u.unread = static_cast<uint32_t>(row.integer(12));
-    if (row.number(13) != checksum_of(u) || u.name != name) throw_damaged("a user");
-    return u;
+    UserRow user = read_user(row);
+    if (user.name != name) throw_damaged("a user");
+    return user;
 }
 
 std::string Tables::name_of(int64_t user) {
@@ -313,16 +245,8 @@ void Tables::delete_mark(uint64_t seq) {
 std::optional<KeyRow> Tables::key(std::string_view name) {
     auto rows = key_.query(hash_of(name));
     while (rows.next()) {
-        KeyRow k;
-        k.id = rows.integer(0);
-        k.name = rows.text(1);
-        k.hash = {rows.number(2), rows.number(3)};
-        k.answer = rows.text(4);
-        k.offset = rows.number(5);
-        k.expires = rows.integer(6);
-        k.user = rows.integer(8);
-        if (rows.number(7) != checksum_of(k)) throw_damaged("an idempotency key");
-        if (k.name == name) return k;
+        KeyRow key = read_key(rows);
+        if (key.name == name) return key;
     }
     return std::nullopt;
 }
@@ -354,21 +278,14 @@ uint64_t Tables::delete_keys_of(int64_t user) {
 
 std::shared_ptr<const Message> Tables::message_of(const EntryRow& entry, const Statement::Rows& rows) {
     auto message = std::make_shared<Message>();
-    message->notification_id = entry.id;
-    auto read = [&](uint64_t place, const Statement::Rows& from, int column) {
-        message->type = from.text(column + 1);
-        message->topic = from.text(column + 2);
-        message->data = from.text(column + 3);
-        if (from.number(column) != checksum_of(place, message->type, message->topic, message->data))
-            throw_damaged("a message");
-    };
-    if (!entry.body) {
-        read(entry.seq, rows, kAfterEntryColumns);
-        return message;
+    if (entry.body) {
+        auto body = body_.query(*entry.body);
+        if (!body.next()) throw_damaged("an entry without its content");
+        *message = read_content(body, 0, *entry.body);
+    } else {
+        *message = read_content(rows, kAfterEntryColumns, entry.seq);
     }
-    auto body = body_.query(*entry.body);
-    if (!body.next()) throw_damaged("an entry without its content");
-    read(*entry.body, body, 0);
+    message->notification_id = entry.id;
     return message;
 }
 
@@ -413,14 +330,9 @@ void Tables::MarkCursor::next() {
         row_.seq = 0;
         return;
     }
-    row_.seq = rows_.number(0);
-    bool const same_user = rows_.integer(1) == row_.user;
-    row_.at = rows_.integer(2);
-    row_.all = rows_.integer(3) != 0;
-    row_.unread = static_cast<uint32_t>(rows_.integer(4));
-    row_.origin = MarkOrigin(rows_.number(5));
-    row_.id = rows_.text(7);
-    if (!same_user || rows_.number(6) != checksum_of(row_)) throw_damaged("a read mark");
+    int64_t const user = row_.user;
+    row_ = read_mark(rows_);
+    if (row_.user != user) throw_damaged("a read mark of another user");
 }
 
 Record Tables::MarkCursor::record() const {

@@ -6,61 +6,10 @@
 #include <string_view>
 
 #include "ringcast/store/log.h"
-#include "sqlite.h"
+#include "rows.h"
 
-/// The rows of a user's log, read with their checksums checked and written with them made. Every call may
-/// throw SqlError. Core: the store's thread.
+/// The tables of the store, a statement a question. Every call may throw SqlError. Core: the store's thread.
 namespace rc::store::sqlite {
-
-struct UserRow {
-    int64_t id = 0;
-    std::string name;
-    uint64_t newest = 0;     // offset
-    uint64_t lost = 0;       // the newest message or notification that retention took
-    uint64_t mark_lost = 0;  // the same of read marks
-    uint64_t forgotten = 0;  // this user may have had a log before, and lost it, up to here
-    int64_t touched = 0;     // ns since 1970: when `newest` was given
-    int64_t oldest = 0;      // nothing of the user's is older than this
-    int64_t soonest = 0;     // nothing of it expires of its own before; 0: nothing does
-    uint32_t notifications = 0, messages = 0, marks = 0;  // rows
-    uint32_t unread = 0;
-
-    [[nodiscard]] bool empty() const { return notifications == 0 && messages == 0 && marks == 0; }
-};
-
-enum class EntryState : uint8_t { message = 0, unread = 1, read = 2 };
-
-/// An entry without what was published.
-struct EntryRow {
-    uint64_t seq = 0;
-    int64_t user = 0;
-    EntryState state = EntryState::message;
-    int64_t at = 0;
-    int64_t expires = 0;           // of its own; 0: never
-    std::optional<uint64_t> body;  // where the content stands, unless in the entry
-    ContentHash content;
-    std::string id;  // of the notification
-};
-
-struct MarkRow {
-    uint64_t seq = 0;
-    int64_t user = 0;
-    int64_t at = 0;
-    bool all = false;
-    uint32_t unread = 0;
-    MarkOrigin origin = kNoOrigin;
-    std::string id;
-};
-
-struct KeyRow {
-    int64_t id = 0;
-    std::string name;
-    ContentHash hash;
-    std::string answer;
-    uint64_t offset = 0;
-    int64_t user = 0;  // to whom alone it was; 0: to others
-    int64_t expires = 0;
-};
 
 /// An entry or mark at the head of its table.
 struct Oldest {

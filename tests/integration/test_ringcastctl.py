@@ -115,3 +115,58 @@ def test_checks_settings(tmp_path):
     assert result.returncode == 2
     assert result.stderr == f"ringcastctl: {file}:1: workers: must be an integer from 0 to 64\n"
     assert (run("check").returncode, run("check").stdout) == (0, "ok\n")
+
+
+def test_prints_an_inbox(server):
+    user = unique("user/with space")
+    ids = [server.api.notify(user, f"title {n}")["id"] for n in range(3)]
+    server.api.mark_read(user, ids[1])
+
+    def inbox(*args):
+        answer = run("inbox", user, "--api", "http://%s:%d" % server.api_address, *args,
+                     env={"RINGCAST_API_KEY": server.api_key()})
+        assert answer.returncode == 0, answer
+        return answer.stdout.splitlines()
+
+    lines = inbox()
+    assert [line.split()[1] for line in lines[:3]] == ["unread", "read", "unread"]
+    assert '"title":"title 2"' in lines[0] and lines[3] == "2 unread"
+    assert ["title 2" in line or "title 0" in line for line in inbox("--unread")[:2]] == [True, True]
+    assert len(inbox("--limit", "1")) == 2
+
+
+def test_backs_up_a_running_server_and_the_copy_goes_on_with_an_epoch_of_its_own(start_server, tmp_path):
+    server = start_server(data_dir=tmp_path / "data")
+    first = server.api.notify("u", "kept")["offset"]
+    copy = tmp_path / "copy" / "ringcast.db"
+    copy.parent.mkdir()
+    answer = run("backup", copy, "--data-dir", tmp_path / "data")
+    assert answer.returncode == 0 and answer.stdout.startswith(f"{copy}: "), answer
+    server.api.notify("u", "later")
+    assert run("backup", copy, "--data-dir", tmp_path / "data").returncode == 1
+    assert run("verify", tmp_path / "copy").returncode == 0
+
+    restored = start_server(data_dir=tmp_path / "copy")
+    assert [n["data"]["title"] for n in restored.api.notifications("u")["notifications"]] == ["kept"]
+    with restored.connect() as client:
+        ack = client.subscribe("u", since=first)
+        assert ack["gap"] is True and ack["offset"].rpartition("-")[0] != first.rpartition("-")[0]
+        assert client.next_message()["data"]["title"] == "kept"
+
+
+def test_verifies_data(start_server, tmp_path):
+    server = start_server(data_dir=tmp_path / "data")
+    server.api.notify("u", "a title to be damaged")
+    offset = server.api.to_user("u", 1)["offset"]
+    answer = run("verify", tmp_path / "data")
+    assert answer.returncode == 0, answer
+    assert answer.stdout == f"ok: 1 users, 1 notifications, 1 messages, 0 read marks, 0 idempotency keys, newest offset {offset}\n"
+    server.stop()
+    file = tmp_path / "data" / "ringcast.db"
+    file.write_bytes(file.read_bytes().replace(b"to be damaged", b"to be DAMAGED"))
+    answer = run("verify", tmp_path / "data")
+    assert answer.returncode == 65
+    assert answer.stderr == "entry 1: its checksum is wrong\n"
+    assert answer.stdout.startswith("damaged: ")
+    nowhere = run("verify", tmp_path / "nowhere")
+    assert nowhere.returncode == 1 and nowhere.stderr.count("\n") == 1

@@ -23,9 +23,13 @@ struct ListenOptions {
 /// Prints messages until count, SIGINT or SIGTERM.
 Result<int> listen(const ListenOptions& options);
 
-struct PublishOptions {
+struct ApiOptions {
     std::string api = "http://127.0.0.1:5001";
     std::optional<std::string> api_key, api_key_file;
+};
+
+struct PublishOptions {
+    ApiOptions api;
     std::vector<std::string> users;
     std::optional<std::string> topic;
     bool broadcast = false;
@@ -37,6 +41,21 @@ struct PublishOptions {
 };
 /// Sends one message to the API and prints the answer.
 Result<int> publish(const PublishOptions& options);
+
+struct InboxOptions {
+    ApiOptions api;
+    std::string user;
+    bool unread = false;  // only those
+    uint32_t limit = 20;  // 1 to 100
+};
+/// Prints a user's notifications, newest first, a line each.
+Result<int> inbox(const InboxOptions& options);
+
+/// Copies the data of a server, running or not, into a new file.
+Result<int> backup(const std::string& data_dir, const std::string& target);
+
+/// Looks at all data of a server, running or not. Ends with status 65 when something is wrong with them.
+Result<int> verify(const std::string& data_dir);
 
 /// Says whether ringcastd would take its settings from here: this file, this environment.
 Result<int> check(const std::optional<std::string>& config_file);

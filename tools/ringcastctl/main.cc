@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kStatusSettings = 2;  // as ringcastd's
 
+using rc::ctl::ApiOptions;
+using rc::ctl::InboxOptions;
 using rc::ctl::ListenOptions;
 using rc::ctl::PublishOptions;
 
@@ -31,14 +33,29 @@ CLI::App* add_listen(CLI::App& app, ListenOptions& options) {
     return command;
 }
 
-CLI::App* add_publish(CLI::App& app, PublishOptions& options) {
-    auto* command = app.add_subcommand("publish", "send one message and print the server's answer");
+void add_api(CLI::App* command, ApiOptions& options) {
     command->add_option("--api", options.api, "the server's API address")->capture_default_str();
     auto* key = command->add_option("--api-key", options.api_key, "the API key itself");
     command
         ->add_option("--api-key-file", options.api_key_file,
                      "file that holds it (default: $RINGCAST_API_KEY, then ringcast-data/api.key)")
         ->excludes(key);
+}
+
+CLI::App* add_inbox(CLI::App& app, InboxOptions& options) {
+    auto* command = app.add_subcommand("inbox", "print a user's notifications, newest first, a line each");
+    add_api(command, options.api);
+    command->add_option("user", options.user, "the user")->required();
+    command->add_flag("--unread", options.unread, "only those");
+    command->add_option("--limit", options.limit, "at most so many")
+        ->check(CLI::Range(1, 100))
+        ->capture_default_str();
+    return command;
+}
+
+CLI::App* add_publish(CLI::App& app, PublishOptions& options) {
+    auto* command = app.add_subcommand("publish", "send one message and print the server's answer");
+    add_api(command, options.api);
     auto* user = command->add_option("--user", options.users, "to every connection of this user; may repeat");
     auto* topic = command->add_option("--topic", options.topic,
                                       "to whom holds this topic; with --user, to those users' holders only");
@@ -65,14 +82,22 @@ CLI::App* add_publish(CLI::App& app, PublishOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"ringcastctl: publishes to a ringcast server, listens to it, checks its settings"};
+    CLI::App app{"ringcastctl: publishes to a ringcast server, listens to it, looks after its data"};
     app.set_version_flag("--version", "ringcastctl " RINGCAST_VERSION);
     app.require_subcommand(1);
     ListenOptions listen_options;
     PublishOptions publish_options;
+    InboxOptions inbox_options;
+    std::string data_dir = "ringcast-data", backup_file;
     std::optional<std::string> config_file;
     auto* listen = add_listen(app, listen_options);
     auto* publish = add_publish(app, publish_options);
+    auto* inbox = add_inbox(app, inbox_options);
+    auto* backup = app.add_subcommand("backup", "copy the data of a server, running or not, into a new file");
+    backup->add_option("file", backup_file, "where to; it must not exist")->required();
+    backup->add_option("--data-dir", data_dir, "the server's data directory")->capture_default_str();
+    auto* verify = app.add_subcommand("verify", "look at all data of a server, running or not; 65: damaged");
+    verify->add_option("data-dir", data_dir, "the server's data directory")->capture_default_str();
     auto* check = app.add_subcommand(
         "check", "say whether ringcastd would start with these settings: `ok`, or what is wrong");
     check->add_option("--config", config_file, "settings as a TOML file");
@@ -88,6 +113,9 @@ int main(int argc, char** argv) {
     auto const run = [&]() -> rc::Result<int> {
         if (listen->parsed()) return rc::ctl::listen(listen_options);
         if (publish->parsed()) return rc::ctl::publish(publish_options);
+        if (inbox->parsed()) return rc::ctl::inbox(inbox_options);
+        if (backup->parsed()) return rc::ctl::backup(data_dir, backup_file);
+        if (verify->parsed()) return rc::ctl::verify(data_dir);
         return rc::ctl::check(config_file);
     };
     auto const status = run();

@@ -1,0 +1,122 @@
+#include "reading.h"
+
+#include <algorithm>
+
+#include "ringcast/base/assert.h"
+#include "ringcast/base/limits.h"
+
+namespace rc::store::sqlite {
+namespace {
+
+/// A chunk that fills up.
+class Chunk {
+  public:
+    Chunk(const Read& request, ReadAnswer& out) : request_(request), out_(out) {}
+
+    /// @return false when the chunk is full; then it says that there is more
+    bool add(Record record) {
+        std::size_t const size = record.message ? record.message->data.size() : record.notification_id.size();
+        if (!out_.records.empty() &&
+            (out_.records.size() >= request_.records_max || bytes_ + size > request_.bytes_max)) {
+            out_.more = true;
+            return false;
+        }
+        bytes_ += size;
+        out_.position = record.offset;
+        out_.records.push_back(std::move(record));
+        return true;
+    }
+
+  private:
+    const Read& request_;
+    ReadAnswer& out_;
+    std::size_t bytes_ = 0;
+};
+
+void read_unread(Tables& tables, int64_t user, Chunk& chunk, const ReadAnswer& out) {
+    auto at = tables.above(user, EntryState::unread, out.position);
+    for (; at.seq() != 0 && at.seq() <= out.cut; at.next())
+        if (!chunk.add(at.record())) return;
+}
+
+// Merges the user's states and read marks in the order of their offsets.
+void read_all(Tables& tables, int64_t user, bool with_marks, Chunk& chunk, const ReadAnswer& out) {
+    auto message = tables.above(user, EntryState::message, out.position);
+    auto unread = tables.above(user, EntryState::unread, out.position);
+    auto read = tables.above(user, EntryState::read, out.position);
+    auto mark = tables.marks_above(user, with_marks ? out.position : UINT64_MAX);
+    auto place = [](uint64_t seq) { return seq == 0 ? UINT64_MAX : seq; };
+    auto take = [&chunk](auto& cursor) {
+        bool const taken = chunk.add(cursor.record());
+        if (taken) cursor.next();
+        return taken;
+    };
+    while (true) {
+        uint64_t const next =
+            std::min({place(message.seq()), place(unread.seq()), place(read.seq()), place(mark.seq())});
+        if (next > out.cut) return;
+        bool const taken = next == message.seq()  ? take(message)
+                           : next == unread.seq() ? take(unread)
+                           : next == read.seq()   ? take(read)
+                                                  : take(mark);
+        if (!taken) return;
+    }
+}
+
+}  // namespace
+
+ReadAnswer read(Tables& tables, const User* found, const Read& request) {
+    RC_ASSERT(request.records_max > 0);
+    ReadAnswer out;
+    out.ticket = request.ticket;
+    out.cut = request.upto;
+    out.position = request.after;
+    bool const since = request.mode == Read::Mode::since;
+    if (!found) {
+        out.gap = since && request.after > 0;
+        return out;
+    }
+    const UserRow& user = found->row;
+    out.unread_count = user.unread;
+    if (request.upto == 0) out.cut = user.newest;
+    if (since) {
+        out.gap = request.after < user.lost || request.after > user.newest ||
+                  (request.after > 0 && request.after < user.forgotten) ||
+                  (request.with_marks && request.after < user.mark_lost);
+        // An offset that this log never gave says nothing: what there is, then.
+        if (request.upto == 0 && request.after > user.newest) out.position = 0;
+    }
+    Chunk chunk(request, out);
+    if (request.mode == Read::Mode::unread) {
+        read_unread(tables, user.id, chunk, out);
+    } else {
+        read_all(tables, user.id, request.with_marks, chunk, out);
+    }
+    return out;
+}
+
+ListAnswer list(Tables& tables, const User* user, const List& request) {
+    RC_ASSERT(request.limit > 0 && request.limit <= limits::kListLimitMax);
+    ListAnswer out;
+    out.ticket = request.ticket;
+    if (!user) return out;
+    out.unread_count = user->row.unread;
+    uint64_t const before = request.before == 0 ? UINT64_MAX : request.before;
+    auto from = [&](EntryState state, bool read) {
+        return tables.below(user->row.id, state, request.read.value_or(read) == read ? before : 0);
+    };
+    auto unread = from(EntryState::unread, false);
+    auto read = from(EntryState::read, true);
+    while (unread.seq() != 0 || read.seq() != 0) {
+        if (out.notifications.size() == request.limit) {
+            out.next = out.notifications.back().offset;
+            break;
+        }
+        auto& newer = unread.seq() > read.seq() ? unread : read;
+        out.notifications.push_back(newer.record());
+        newer.next();
+    }
+    return out;
+}
+
+}  // namespace rc::store::sqlite
