@@ -137,6 +137,15 @@ bool Fanouts::run_slice(uint32_t deliveries_max, Receiver& receiver) {
     return users_waiting() || !turns_.empty();
 }
 
+void Fanouts::bring_up(SubscriberSlot slot, Receiver& receiver) {
+    RC_ASSERT(!running_ && !users_waiting());
+    if (!tables_.find(slot.value)) return;
+    running_ = true;
+    while (catch_up(slot.value, newest_number_ + 1, receiver)) {
+    }
+    running_ = false;
+}
+
 // Whether the lane's next publication would overtake one to users.
 bool Fanouts::users_are_older(const Lane& lane) const {
     return users_waiting() && users_->waiting.front().number < lane.waiting.front().number;

@@ -19,11 +19,12 @@ constexpr Duration kFullWarningEvery = seconds(10);
 constexpr Duration kFinishAfter = seconds(2);  // for answers of the API that are under way at the end
 
 struct LiveDelivery final : hub::Publication {
-    explicit LiveDelivery(std::shared_ptr<const LivePublication> p)
-        : frame(p->frame), publication(std::move(p)) {}
+    LiveDelivery(std::shared_ptr<const LivePublication> p, uint64_t offset_newest)
+        : frame(p->frame), publication(std::move(p)), offset_before(offset_newest) {}
     [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
     FrameRef frame;
     std::shared_ptr<const LivePublication> publication;
+    uint64_t offset_before;  // the log's newest when it was taken: its place among the records of a replay
 };
 
 // What users get, in one order: messages of their log, live ones, and read marks.
@@ -60,9 +61,11 @@ struct MarkDelivery final : UserDelivery {
 };
 
 struct LiveUserDelivery final : UserDelivery {
-    explicit LiveUserDelivery(std::shared_ptr<const LivePublication> p)
-        : frame(p->frame), publication(std::move(p)) {}
-    void deliver_to(Session& session, uint64_t) const override { session.deliver(publication, frame); }
+    LiveUserDelivery(std::shared_ptr<const LivePublication> p, uint64_t offset_newest)
+        : frame(p->frame), publication(std::move(p)), offset_before(offset_newest) {}
+    void deliver_to(Session& session, uint64_t) const override {
+        session.deliver(publication, frame, offset_before);
+    }
     [[nodiscard]] std::size_t bytes() const override { return frame.size(); }
     [[nodiscard]] uint32_t addressees() const override {
         return static_cast<uint32_t>(publication->users.size());
@@ -72,6 +75,7 @@ struct LiveUserDelivery final : UserDelivery {
     [[nodiscard]] std::string_view topic() const override { return publication->topic; }
     FrameRef frame;
     std::shared_ptr<const LivePublication> publication;
+    uint64_t offset_before;
 };
 
 ws::Endpoint::Options endpoint_options(const Config& config) {
@@ -225,6 +229,7 @@ void Core::on_mail(const reactor::Mail& mail) {
         }
         case MailKind::read_mark: {
             auto [mark, token] = Parcel<std::shared_ptr<const store::ReadMark>>::open(mail);
+            take_offsets((*mark)->offset, (*mark)->offset);
             fanouts_.publish_users(std::make_unique<MarkDelivery>(std::move(*mark)));
             break;
         }
@@ -260,18 +265,25 @@ void Core::on_mail(const reactor::Mail& mail) {
 
 void Core::take_publication(std::shared_ptr<const store::Publication> publication) {
     turn_bytes_ += publication->frame.size();
+    take_offsets(publication->addressees.front().offset, publication->addressees.back().offset);
     fanouts_.publish_users(std::make_unique<LoggedDelivery>(std::move(publication)));
+}
+
+void Core::take_offsets(uint64_t first, uint64_t last) {
+    RC_ASSERT(offset_newest_ < first && first <= last);
+    if (offset_newest_ == 0) offset_first_ = first;
+    offset_newest_ = last;
 }
 
 void Core::take_live(std::shared_ptr<const LivePublication> publication) {
     turn_bytes_ += publication->frame.size();
     if (publication->broadcast) {
-        fanouts_.publish_broadcast(std::make_unique<LiveDelivery>(std::move(publication)));
+        fanouts_.publish_broadcast(std::make_unique<LiveDelivery>(std::move(publication), offset_newest_));
     } else if (publication->users.empty()) {
         std::string_view const topic = publication->topic;  // lives as long as the delivery
-        fanouts_.publish_topic(topic, std::make_unique<LiveDelivery>(std::move(publication)));
+        fanouts_.publish_topic(topic, std::make_unique<LiveDelivery>(std::move(publication), offset_newest_));
     } else {
-        fanouts_.publish_users(std::make_unique<LiveUserDelivery>(std::move(publication)));
+        fanouts_.publish_users(std::make_unique<LiveUserDelivery>(std::move(publication), offset_newest_));
     }
 }
 
@@ -282,8 +294,12 @@ void Core::deliver(hub::SubscriberSlot slot, const hub::Publication& publication
         users->deliver_to(*session, offset);
     } else {
         auto const& live = static_cast<const LiveDelivery&>(publication);
-        session->deliver(live.publication, live.frame);
+        session->deliver(live.publication, live.frame, live.offset_before);
     }
+}
+
+void Core::bring_up(Session& session) {
+    fanouts_.bring_up(session.slot(), *this);
 }
 
 const FrameRef& Core::with_offset(const store::Message& message, uint64_t offset) {

@@ -80,6 +80,13 @@ class Core final : public reactor::CoreProgram,
     [[nodiscard]] Admission& admission() { return admission_; }
     /// Of connections_per_user: this one is too many.
     void close_one(net::StreamHandle handle, Errc code);
+    /// Brings the connection the live publications that it still waits for, before it gets what a read of the
+    /// log has found. Only where an answer of the store is delivered.
+    void bring_up(Session& session);
+    /// The first offset that this core heard of; what is below was published before the process began, so
+    /// before everything live. UINT64_MAX: none yet.
+    [[nodiscard]] uint64_t offset_first() const { return offset_first_; }
+
     /// The session waits for a place to read its replay on.
     void retry_later(net::StreamHandle handle) { replays_waiting_.push_back(handle); }
 
@@ -119,6 +126,7 @@ class Core final : public reactor::CoreProgram,
     void deliver(hub::SubscriberSlot slot, const hub::Publication& publication, uint64_t offset) override;
 
     void take_publication(std::shared_ptr<const store::Publication> publication);
+    void take_offsets(uint64_t first, uint64_t last);
     void take_live(std::shared_ptr<const LivePublication> publication);
     void pace_accepts();
     void begin_drain();
@@ -161,7 +169,8 @@ class Core final : public reactor::CoreProgram,
     uint64_t mark_salt_;  // no other core or process has the same
     std::unordered_map<uint64_t, Gathering> gatherings_;
     uint64_t next_gathering_ = 1;
-    uint64_t turn_bytes_ = 0;  // of publications taken in this turn
+    uint64_t turn_bytes_ = 0;                                 // of publications taken in this turn
+    uint64_t offset_first_ = UINT64_MAX, offset_newest_ = 0;  // of the log's publications that were taken
 
     MonoTime full_warning_due_{};  // see pace_accepts()
 

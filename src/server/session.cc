@@ -331,23 +331,28 @@ void Session::send_delivery(const FrameRef& frame) {
     if (send_limited(frame)) core_.metrics().deliveries.add();
 }
 
-void Session::deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame) {
+void Session::deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame,
+                      uint64_t offset_before) {
     if (!connection_.is_open()) return;
     if (!replay_) return send_delivery(frame);
     auto const& limits = core_.config().limits;
-    if (replay_->held.size() >= limits.send_queue_messages ||
-        replay_->held_bytes + frame.size() > limits.send_queue_bytes) {
-        // More than may wait: no longer behind the replay, but nothing is lost.
-        auto const held = std::exchange(replay_->held, {});
-        replay_->held_bytes = 0;
-        for (const auto& waiting : held) {
-            if (connection_.is_open()) send_delivery(waiting.frame);
-        }
-        if (connection_.is_open()) send_delivery(frame);
-        return;
+    auto const passes = [&](uint64_t queues) {
+        return !replay_->held.empty() &&
+               (replay_->held.size() >= queues * limits.send_queue_messages ||
+                replay_->held_bytes + frame.size() > queues * limits.send_queue_bytes);
+    };
+    // Sent ahead of the replay they would be out of order. A burst alone is no slowness here either.
+    if (connection_.stalled() && passes(limits::kHeldQueuesStalledMax)) {
+        connection_.drop_unsent();
+        return close_with(Errc::slow_consumer, "messages came faster than the replay before them was read",
+                          ws::CloseCode::try_again_later);
+    }
+    if (passes(limits::kHeldQueuesMax)) {
+        return close_with(Errc::internal_error, "too much waits behind the replay; resume later",
+                          ws::CloseCode::internal);
     }
     replay_->held_bytes += frame.size();
-    replay_->held.push_back({publication, frame});
+    replay_->held.push_back({publication, frame, offset_before});
 }
 
 void Session::deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset) {
@@ -405,7 +410,7 @@ void Session::ask_for_offset(const std::optional<proto::MessageId>& id, bool gap
 
 // The user's updates are dropped in the middle of a replay. A resume is acked all the same.
 void Session::give_up_replay() {
-    send_held();
+    send_held(replay_->held.size());
     auto const replay = std::move(replay_);
     auto answer = [this](const std::optional<proto::MessageId>& id) {
         if (core_.store().has_place()) {
@@ -420,12 +425,22 @@ void Session::give_up_replay() {
     }
 }
 
-void Session::send_held() {
-    for (const auto& waiting : std::exchange(replay_->held, {})) {
+void Session::send_held(std::size_t count) {
+    auto& held = replay_->held;
+    for (; count > 0 && !held.empty(); --count, held.pop_front()) {
+        replay_->held_bytes -= held.front().frame.size();
         core_.metrics().deliveries.add();
-        connection_.send(waiting.frame);
+        connection_.send(held.front().frame);
     }
-    replay_->held_bytes = 0;
+}
+
+// A publisher that waits for each answer has its messages in its order, whichever way they come. What was
+// accepted before the live message is in the log below its `offset_before`, or from before this process;
+// what is published after its answer lies above.
+void Session::send_held_before(uint64_t offset) {
+    auto const& held = replay_->held;
+    while (!held.empty() && held.front().offset_before < offset && core_.offset_first() <= offset)
+        send_held(1);
 }
 
 template <class Wanted>
@@ -475,12 +490,18 @@ void Session::read_chunk() {
                      .with_marks = wants_sync_ && !replay.unread_phase,
                      .records_max = limits::kReplayRecordsPerChunk,
                      .bytes_max = limits::kReplayBytesPerChunk};
-    core_.store().submit(
-        std::move(read), [&core = core_, handle = handle(), serial = replay.serial](store::Answer&& answer) {
-            Session* self = core.find(handle);
-            if (!self || !self->is_open() || !self->replay_ || self->replay_->serial != serial) return;
-            self->on_chunk(std::move(std::get<store::ReadAnswer>(answer)));
-        });
+    core_.store().submit(std::move(read),
+                         [&core = core_, handle = handle(), serial = replay.serial](store::Answer&& answer) {
+                             Session* self = core.find(handle);
+                             auto const wanted = [&] {
+                                 return self->is_open() && self->replay_ && self->replay_->serial == serial;
+                             };
+                             if (!self || !wanted()) return;
+                             // A long fan-out may not have come to this connection, and the chunk may hold
+                             // what is newer.
+                             core.bring_up(*self);
+                             if (wanted()) self->on_chunk(std::move(std::get<store::ReadAnswer>(answer)));
+                         });
 }
 
 void Session::on_chunk(store::ReadAnswer&& answer) {
@@ -501,6 +522,7 @@ void Session::on_chunk(store::ReadAnswer&& answer) {
     replay.upto = answer.cut;
     for (const auto& record : answer.records) {
         if (!connection_.is_open()) return;
+        send_held_before(record.offset);
         send_record(record);
     }
     replay.resume.after = answer.position;
@@ -525,11 +547,17 @@ void Session::after_chunk() {
         replay.chunks_done = false;
         return read_chunk();
     }
-    go_live();
+    // What waits is paced as well, until little enough is left to count towards the queue's limit.
+    auto const& limits = core_.config().limits;
+    if (replay.held.size() <= limits.send_queue_messages / 4 &&
+        replay.held_bytes <= limits.send_queue_bytes / 4) {
+        return go_live();
+    }
+    send_held(limits::kReplayRecordsPerChunk);
 }
 
 void Session::go_live() {
-    send_held();
+    send_held(replay_->held.size());
     auto const done = std::move(replay_);
     if (!done->next.empty()) {
         start_replay(std::move(done->next.front()));

@@ -28,8 +28,10 @@ class Session final : private ws::ConnectionHandler {
     /// False when the core has no slot: the caller closes the file and drops the session.
     [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer);
 
-    /// A message that no log keeps. During a replay it waits behind it.
-    void deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame);
+    /// A message that no log keeps. During a replay it waits for its place among the records.
+    /// @param offset_before  the log's newest offset that came before it
+    void deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame,
+                 uint64_t offset_before);
     /// A message of the user's log.
     void deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset);
     void deliver_read_mark(const store::ReadMark& mark);
@@ -66,10 +68,12 @@ class Session final : private ws::ConnectionHandler {
         uint64_t after = 0;
         std::optional<proto::MessageId> id;
     };
-    // A message that no log keeps, newer than the replay. An unsubscribe takes it out again.
+    // A message that no log keeps. It goes before the first record above `offset_before`, and at the end of
+    // the replay otherwise. An unsubscribe takes it out again.
     struct Held {
         std::shared_ptr<const LivePublication> publication;
         FrameRef frame;
+        uint64_t offset_before;
     };
     // A resume under way: see design.md 4. Until it has caught up, the user's live messages are dropped and
     // read from the log instead.
@@ -84,7 +88,7 @@ class Session final : private ws::ConnectionHandler {
         bool asking = false;       // an answer of the store is awaited
         bool waiting = false;      // for a place in the store's mailbox
         std::deque<Resume> next;   // each begins when the one before it has gone live
-        std::vector<Held> held;
+        std::deque<Held> held;     // in the order of their places
         uint64_t held_bytes = 0;
     };
 
@@ -117,7 +121,8 @@ class Session final : private ws::ConnectionHandler {
                                    const std::optional<proto::MessageId>& id) const;
     void start_replay(Resume resume);
     void give_up_replay();
-    void send_held();
+    void send_held(std::size_t count);
+    void send_held_before(uint64_t offset);
     template <class Wanted>
     void keep_held(Wanted&& wanted);
     void ask_for_offset(const std::optional<proto::MessageId>& id, bool gap);

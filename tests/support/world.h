@@ -90,8 +90,9 @@ class TestWorld {
         uint64_t seed = 1;
         uint32_t mailbox_places = 1024;
         server::Config config;
-        bool shuffle = false;      // completions in an order by chance
-        bool delay_store = false;  // see DelayedLog
+        bool shuffle = false;                               // completions in an order by chance
+        bool delay_store = false;                           // see DelayedLog
+        std::function<void(store::Log&)> prepare_log = {};  // what it holds before the server starts
     };
 
     class Client;
@@ -231,6 +232,7 @@ class TestWorld {
         log_options.notifications_per_user = options_.config.inbox.notifications_per_user;
         auto memory = std::make_unique<store::MemoryLog>(std::move(log_options));
         log_ = memory.get();
+        if (options_.prepare_log) options_.prepare_log(*memory);
         std::unique_ptr<store::Log> log = std::move(memory);
         if (options_.delay_store) log = std::make_unique<DelayedLog>(std::move(log), chance);
         return log;

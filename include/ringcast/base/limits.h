@@ -65,6 +65,9 @@ constexpr uint32_t kReadMarksPerUserMax = 1'000;  // records of the log, kept fo
 constexpr uint32_t kReplayRecordsPerChunk = 128;
 constexpr uint32_t kReplayBytesPerChunk = 128 * 1024;
 constexpr uint32_t kResumesWaitingMax = 8;  // of a connection, behind the one under way
+// Live messages that wait behind a replay, in send queues: while the socket leaves a send waiting, and at
+// all.
+constexpr uint32_t kHeldQueuesStalledMax = 4, kHeldQueuesMax = 16;
 
 static_assert(kPublicationsPerTurn <= kMailboxPlaces / 2);
 

@@ -77,6 +77,11 @@ class Fanouts {
     /// @return whether work is left.
     bool run_slice(uint32_t deliveries_max, Receiver& receiver);
 
+    /// Delivers what this connection still waits for, oldest first and out of its turn: who is about to send
+    /// it something newer by another way calls this before. Not from within a delivery, nor while
+    /// users_waiting(). Cost: O(1) when no fan-out waits, else O(topics of the connection) a delivery.
+    void bring_up(SubscriberSlot slot, Receiver& receiver);
+
     /// Publications that are not finished, and their bytes.
     [[nodiscard]] std::size_t waiting() const { return waiting_; }
     [[nodiscard]] std::size_t waiting_bytes() const { return waiting_bytes_; }

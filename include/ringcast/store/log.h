@@ -149,7 +149,7 @@ struct Addressee {
 struct Publication {
     std::shared_ptr<const Message> message;
     SharedBytes frame;
-    std::vector<Addressee> addressees;
+    std::vector<Addressee> addressees;  // one at least; offsets ascend, and from one outcome to the next
 };
 
 /// To every core: a user's notification, or all of them, became read.

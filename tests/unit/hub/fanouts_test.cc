@@ -389,6 +389,39 @@ TEST_F(FanoutsTest, ANewConnectionInTheSameSlotInheritsNothing) {
     EXPECT_EQ(ids_at(50), (std::vector<int>{5, 6}));
 }
 
+TEST_F(FanoutsTest, AConnectionCanBeBroughtUpOutOfItsTurn) {
+    for (uint32_t s = 0; s < 10; ++s) {
+        shard.subscribe(slot(s), "a");
+        shard.subscribe(slot(s), "b");
+    }
+    publish("a", 1);
+    broadcast(2);
+    publish("b", 3);
+    slice(4);
+    ASSERT_EQ(ids_at(0), std::vector<int>{});
+    fanouts.bring_up(slot(0), *this);
+    EXPECT_EQ(ids_at(0), (std::vector{1, 2, 3}));
+    fanouts.bring_up(slot(0), *this);
+    fanouts.bring_up(slot(99'999), *this);
+    run_all();
+    for (uint32_t s = 0; s < 10; ++s)
+        EXPECT_EQ(ids_at(s).size(), 3U) << s;
+    EXPECT_EQ(fanouts.waiting(), 0U);
+}
+
+TEST_F(FanoutsTest, WhoIsBroughtUpMayLeaveInTheMiddle) {
+    for (uint32_t s = 0; s < 10; ++s)
+        shard.subscribe(slot(s), "a");
+    publish("a", 1);
+    broadcast(2);
+    meanwhile = [&](uint32_t s) { shard.leave(slot(s)); };
+    fanouts.bring_up(slot(0), *this);
+    EXPECT_EQ(ids_at(0), std::vector{1});
+    run_all();
+    EXPECT_EQ(fanouts.waiting(), 0U);
+    EXPECT_EQ(shard.counts().subscriptions, 0U);
+}
+
 TEST_F(FanoutsTest, AConnectionThatGetsNothingOfAUsersPublicationIsNotServedEarly) {
     for (uint32_t i = 0; i < 100; ++i)
         shard.subscribe(slot(i), "a");
