@@ -60,7 +60,7 @@ class Users {
     uint32_t sweep(uint32_t rows);
 
   private:
-    static constexpr std::size_t kCachedMax = 8'192;
+    static constexpr std::size_t kCachedMax = 32'768;
     struct Hash {
         using is_transparent = void;
         std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
