@@ -189,6 +189,7 @@ def check_drain_of_many(server, count, drain):
         for swarm in both:
             swarm.begin("ended", drain + 20)
         began, published = time.monotonic(), 0
+        eventually(lambda: server.api.get("/readyz", key=None).status == 503)
         while time.monotonic() - began < drain * 0.8:
             server.api.to_topic("all", published)
             published += 1
