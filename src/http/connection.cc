@@ -277,7 +277,7 @@ void Connection::on_head_complete(bool body_has_begun) {
     if (verdict.refusal) {
         // Where the next request begins is known only behind the body, which nobody wants to read.
         if (announces_body(head)) verdict.refusal->close = true;
-        return answer(std::move(*verdict.refusal));
+        return answer(*verdict.refusal);
     }
     bool const expects_continue = head.expect_continue;
     phase_ = Phase::body;
@@ -357,7 +357,7 @@ void Connection::refuse(int status, std::string_view message) {
     response.body = server_.handler_.error_body(status, message);
     if (status == 503) response.headers.emplace_back("Retry-After", "1");
     response.close = true;
-    answer(std::move(response));
+    answer(response);
 }
 
 void Connection::await_request() {
@@ -445,11 +445,11 @@ Connection* Server::find(net::StreamHandle handle) {
     return stream ? static_cast<Connection*>(&stream->handler()) : nullptr;
 }
 
-void Server::respond(RequestHandle handle, Response response) {
+void Server::respond(RequestHandle handle, const Response& response) {
     assert_own_core();
     Connection* connection = find(handle.connection);
     if (!connection || !connection->awaits_answer(handle.number)) return metrics.late_responses.add();
-    connection->answer(std::move(response));
+    connection->answer(response);
 }
 
 void Server::begin_drain() {

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "keyed_hash.h"
+#include "ringcast/base/assert.h"
 #include "ringcast/base/limits.h"
 
 namespace rc::hub {
@@ -205,7 +206,10 @@ void Tables::place_among_everyone(uint32_t slot) {
 
 uint32_t& Tables::place_in_list(uint32_t slot, uint32_t topic) {
     Subscriber& subscriber = subscribers[slot];
-    return topic == kNone ? subscriber.everyone_place : subscriber.edge_of(topic)->place;
+    if (topic == kNone) return subscriber.everyone_place;
+    Edge* const edge = subscriber.edge_of(topic);
+    RC_ASSERT(edge);
+    return edge->place;
 }
 
 void Tables::serve(uint32_t slot, uint32_t topic) {

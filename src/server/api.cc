@@ -112,7 +112,7 @@ struct Api::Batch {
 
     void reject(uint64_t at, Error error) {
         rejected.push_back({at, std::move(error)});
-        if (rejected.size() == 2 * limits::kBatchRejectedMax) keep_first_rejected();
+        if (rejected.size() == std::size_t{2} * limits::kBatchRejectedMax) keep_first_rejected();
     }
     void keep_first_rejected() {
         std::sort(rejected.begin(), rejected.end(),
@@ -283,7 +283,7 @@ void Api::respond(http::RequestHandle handle, int status, std::string body, std:
     response.content_type = content_type;
     if (status == 204) response.content_type.clear();
     if (status == 503) response.headers.emplace_back("Retry-After", "1");
-    server_->respond(handle, std::move(response));
+    server_->respond(handle, response);
 }
 
 void Api::refuse(http::RequestHandle handle, Errc code, std::string_view message) {

@@ -375,7 +375,7 @@ void Session::deliver_read_mark(const store::ReadMark& mark) {
     send_delivery(frame_of(
         mark.all ? proto::encode_all_read(offset)
                  : proto::encode_notification_read(mark.notification_id, mark.unread_count, offset)));
-}
+}  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): a FrameRef counts its references
 
 // --- resume
 

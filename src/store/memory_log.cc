@@ -568,7 +568,7 @@ class MemoryLog::Impl {
             }
             done.unread_count = user->unread_count();
         }
-        answer(std::move(done));
+        answer(done);
     }
 
     void handle(ReadAll& request) {
@@ -582,7 +582,7 @@ class MemoryLog::Impl {
             user->unread.clear();
             done.offset = mark(*user, request.user, kNoOrigin, {}, true);
         }
-        answer(std::move(done));
+        answer(done);
     }
 
     void handle(Remove& request) {
@@ -595,7 +595,7 @@ class MemoryLog::Impl {
             }
             done.unread_count = user->unread_count();
         }
-        answer(std::move(done));
+        answer(done);
     }
 
     void handle(Erase& request) {

@@ -462,7 +462,7 @@ class SqliteLog::Impl {
             }
             done.unread_count = user->row.unread;
         }
-        answer(std::move(done));
+        answer(done);
     }
 
     void handle(ReadAll& request) {
@@ -473,7 +473,7 @@ class SqliteLog::Impl {
             done.marked = users_.set_all_read(*user);
             done.offset = mark(*user, request.user, kNoOrigin, {}, true);
         }
-        answer(std::move(done));
+        answer(done);
     }
 
     void handle(Remove& request) {
@@ -486,7 +486,7 @@ class SqliteLog::Impl {
             }
             done.unread_count = user->row.unread;
         }
-        answer(std::move(done));
+        answer(done);
     }
 
     void handle(Erase& request) {

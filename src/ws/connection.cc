@@ -82,7 +82,7 @@ std::string_view Connection::take_handshake(std::string_view bytes) {
     auto const& head = parser_->head();
     auto verdict = handler_.on_request(head);
     if (!verdict.upgrade) {
-        refuse(std::move(verdict.response));
+        refuse(verdict.response);
         return {};
     }
     auto const check = check_upgrade(head);
@@ -100,7 +100,7 @@ std::string_view Connection::take_handshake(std::string_view bytes) {
     return bytes.substr(consumed);
 }
 
-void Connection::refuse(std::string response) {
+void Connection::refuse(std::string_view response) {
     endpoint_.metrics.refused.add();
     stream_.queue(FrameRef(SharedBytes::copy_of(response)));
     stream_.finish();

@@ -143,7 +143,7 @@ class Server final : public reactor::CoreBound, public net::AcceptHandler, publi
 
     /// Answers a request; the bytes leave at the end of the turn. A stale handle is counted and ignored.
     /// Cost: one copy of the body.
-    void respond(RequestHandle handle, Response response);
+    void respond(RequestHandle handle, const Response& response);
 
     /// No keep-alive from now on: connections between two requests end, requests under way are answered with
     /// `Connection: close`, and so is the one request of each connection that still comes.

@@ -130,7 +130,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void on_failure(CloseCode code, std::string_view why) override;
 
     std::string_view take_handshake(std::string_view bytes);
-    void refuse(std::string response);
+    void refuse(std::string_view response);
     void take_frames(std::string_view bytes);
     void send_close(uint16_t code, std::string_view reason, State next);
     void wait_for_fin();

@@ -245,7 +245,7 @@ class Uring final : public Ring {
         }
 
       private:
-        static constexpr std::size_t kChunk = 4 * kSendPartsMax;
+        static constexpr std::size_t kChunk = std::size_t{4} * kSendPartsMax;
         std::vector<std::unique_ptr<T[]>> chunks_;
         std::size_t current_ = 0, used_ = 0;
     };
