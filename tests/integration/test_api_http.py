@@ -121,7 +121,7 @@ def test_another_path_is_404(world, method, target):
     [
         ("/api/publish", {"POST"}),
         ("/api/stats", {"GET"}),
-        ("/api/users/1", {"GET"}),
+        ("/api/users/1", {"GET", "DELETE"}),
         ("/api/users/1/notifications", {"GET"}),
         ("/api/users/1/notifications/n", {"DELETE"}),
         ("/api/users/1/notifications/n/read", {"POST"}),
