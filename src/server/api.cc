@@ -227,6 +227,10 @@ http::HeadVerdict Api::on_head(const http::RequestHead& head, const net::PeerAdd
             json_response(503, proto::encode_api_error("unavailable", "the server is shutting down")));
     }
     if (route.action != Action::publish) return http::HeadVerdict::accept(kSmallBodyBytesMax);
+    if (!head.content_length && !head.chunked) {
+        constexpr std::string_view kWhy = "a message is needed, with its Content-Length or chunked";
+        return http::HeadVerdict::refuse(json_response(411, error_body(411, kWhy)));
+    }
     switch (body_kind(head)) {
         case BodyKind::json: return http::HeadVerdict::accept(limits::kPublishMessageBytesMax);
         case BodyKind::ndjson: return http::HeadVerdict::accept(limits::kBatchBytesMax);
