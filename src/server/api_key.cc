@@ -16,15 +16,18 @@ namespace {
 
 constexpr std::size_t kKeyBytesMax = 4096;
 
-Result<std::string> read_key(const std::string& path) {
+Result<std::string> read_key(const std::string& path, std::string_view place) {
     std::ifstream file(path, std::ios::binary);
-    if (!file) return fail(Errc::settings, fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
+    if (!file) {
+        return fail(Errc::settings,
+                    fmt::format("{}{}: cannot be read: {}", place, path, std::strerror(errno)));
+    }
     std::string line;
     std::getline(file, line);
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t'))
         line.pop_back();
     if (line.empty() || line.size() > kKeyBytesMax) {
-        return fail(Errc::settings, fmt::format("{}: its first line must be the API key", path));
+        return fail(Errc::settings, fmt::format("{}{}: its first line must be the API key", place, path));
     }
     return line;
 }
@@ -34,8 +37,9 @@ Result<std::string> read_key(const std::string& path) {
 Result<std::string> load_api_key(const Config& config, io::Entropy& entropy) {
     if (config.api_key) return *config.api_key;
     auto const path = config.api_key_path();
-    if (::access(path.c_str(), F_OK) == 0) return read_key(path);
-    if (!config.api_key_file.empty()) return read_key(path);  // asked for by name: it has to be there
+    // What was asked for by name has to be there.
+    if (!config.api_key_file.empty()) return read_key(path, config.places.api_key_file);
+    if (::access(path.c_str(), F_OK) == 0) return read_key(path, {});
 
     std::string const key = fmt::format("{:016x}{:016x}", entropy.next(), entropy.next());
     // In place at once, whole: a start that is interrupted leaves no empty key behind.

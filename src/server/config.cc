@@ -35,6 +35,13 @@ class Loader {
                           &Loader::take_flags, &Loader::check_together}) {
             if (auto done = (this->*step)(sources); !done) return tl::unexpected(std::move(done.error()));
         }
+        auto& places = config_.places;
+        for (auto [path, place] :
+             {std::pair{"listen", &places.listen}, std::pair{"api_listen", &places.api_listen},
+              std::pair{"data_dir", &places.data_dir}, std::pair{"api_key_file", &places.api_key_file}}) {
+            if (const auto& origin = origin_of(path); origin.source != Source::defaults)
+                *place = origin.prefix;
+        }
         return std::move(config_);
     }
 

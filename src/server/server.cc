@@ -26,7 +26,9 @@ struct Listeners {
 };
 
 // One listener a worker and address. The first one picks the port if 0 was asked for.
-Result<Listeners> listen(io::Network& network, const std::vector<ListenAddress>& wanted, uint32_t workers) {
+Result<Listeners> listen(io::Network& network, const std::vector<ListenAddress>& wanted,
+                         const std::string& place, uint32_t workers) {
+    auto const refused = [&place](const Error& error) { return fail(error.code, place + error.message); };
     Listeners out;
     out.descriptors.resize(workers);
     for (const auto& entry : wanted) {
@@ -34,36 +36,40 @@ Result<Listeners> listen(io::Network& network, const std::vector<ListenAddress>&
             log::warning("{} is skipped: this host lacks the address family", entry.address.format());
             continue;
         }
-        if (auto free = network.check_free(entry.address); !free) return tl::unexpected(free.error());
+        if (auto free = network.check_free(entry.address); !free) return refused(free.error());
         Address address = entry.address;
         for (uint32_t worker = 0; worker < workers; ++worker) {
             auto listener = network.listen(address, {});
-            if (!listener) return tl::unexpected(listener.error());
+            if (!listener) return refused(listener.error());
             address = listener->address;
             out.descriptors[worker].push_back(listener->descriptor);
         }
         out.addresses.push_back(address);
     }
-    if (out.addresses.empty()) return fail(Errc::system, "no address is left to listen on");
+    if (out.addresses.empty()) return fail(Errc::system, place + "no address is left to listen on");
     return out;
 }
 
-Result<void> make_data_dir(const std::string& path) {
+Result<void> make_data_dir(const Config& config) {
+    const auto& path = config.data_dir;
     std::error_code error;
     if (std::filesystem::is_directory(path, error)) return {};
     std::filesystem::create_directories(path, error);
-    if (error) return fail(Errc::settings, fmt::format("data_dir: {}: {}", path, error.message()));
+    if (error)
+        return fail(Errc::settings, fmt::format("{}{}: {}", config.places.data_dir, path, error.message()));
     ::chmod(path.c_str(), 0700);
     return {};
 }
 
 // Held until the process ends, however it ends. Errors: settings, data_in_use.
-Result<void> lock_data_dir(const std::string& path) {
-    std::string const name = path + "/lock";
+Result<void> lock_data_dir(const Config& config) {
+    const auto& place = config.places.data_dir;
+    std::string const name = config.data_dir + "/lock";
     int const fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) return fail(Errc::settings, fmt::format("data_dir: {}: {}", name, std::strerror(errno)));
+    if (fd < 0) return fail(Errc::settings, fmt::format("{}{}: {}", place, name, std::strerror(errno)));
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        return fail(Errc::data_in_use, fmt::format("data_dir: {} belongs to a running server", path));
+        return fail(Errc::data_in_use,
+                    fmt::format("{}{} belongs to a running server", place, config.data_dir));
     }
     return {};
 }
@@ -122,8 +128,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
     auto entropy = io::make_system_entropy();
     auto network = io::make_system_network();
 
-    if (auto made = make_data_dir(config.data_dir); !made) return made;
-    if (auto locked = lock_data_dir(config.data_dir); !locked) return locked;
+    if (auto made = make_data_dir(config); !made) return made;
+    if (auto locked = lock_data_dir(config); !locked) return locked;
     auto key = load_api_key(config, *entropy);
     if (!key) return tl::unexpected(key.error());
     StoreMetrics store_metrics;
@@ -137,9 +143,9 @@ Result<void> run(const Config& config, const RunOptions& options) {
     auto const store_id = static_cast<reactor::CoreId>(workers);
     auto const main_id = static_cast<reactor::CoreId>(workers + 1);
 
-    auto clients = listen(*network, config.listen, workers);
+    auto clients = listen(*network, config.listen, config.places.listen, workers);
     if (!clients) return tl::unexpected(clients.error());
-    auto api = listen(*network, config.api_listen, workers);
+    auto api = listen(*network, config.api_listen, config.places.api_listen, workers);
     if (!api) return tl::unexpected(api.error());
 
     Shared shared{.config = config,

@@ -154,7 +154,7 @@ def test_a_second_server_never_shares_a_port_silently(server2, which, tmp_path):
     taken = "%s:%d" % (server2.address if which == "--listen" else server2.api_address)
     other = "--api-listen" if which == "--listen" else "--listen"
     result = run(which, taken, other, "127.0.0.1:0", "--data-dir", tmp_path / "data", "--log-level", "error")
-    assert taken in the_line(result, 2)
+    assert f"{which}: {taken}: " in the_line(result, 2)
     with Connection(server2.api_address) as api:
         assert api.request("GET", "/readyz").status == 200
 
@@ -170,7 +170,19 @@ def test_an_address_that_another_program_has_is_refused(tmp_path):
 def test_an_address_that_the_host_does_not_have_is_refused(tmp_path):
     result = run("--listen", "127.0.0.1:0", "--api-listen", "192.0.2.1:0", "--data-dir", tmp_path / "data",
                  "--log-level", "error")
-    assert "192.0.2.1" in the_line(result, 2)
+    assert "--api-listen: 192.0.2.1" in the_line(result, 2)
+
+
+def test_an_address_that_is_taken_is_named_with_its_place(tmp_path):
+    file = tmp_path / "ringcast.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        file.write_text(f'workers = 1\nlisten = ["{address}"]\n', encoding="ascii")
+        rest = ("--api-listen", "127.0.0.1:0", "--data-dir", tmp_path / "data", "--log-level", "error")
+        by_file = the_line(run("--config", file, *rest), 2)
+        by_variable = the_line(run(*rest, env={"RINGCAST_LISTEN": address}), 2)
+    assert f"{file}:2: listen: {address}: " in by_file
+    assert f"RINGCAST_LISTEN: {address}: " in by_variable
 
 
 def test_listen_may_repeat_and_hold_commas(start, tmp_path):

@@ -96,6 +96,12 @@ struct Config {
 
     /// The key itself, from RINGCAST_API_KEY; unset where the key stands in api_key_path().
     std::optional<std::string> api_key;
+    /// Where these settings were written last, for what shows only when they are used: as "--listen: ",
+    /// "RINGCAST_LISTEN: " or "ringcast.toml:3: listen: "; by default the name alone.
+    struct Places {
+        std::string listen = "listen: ", api_listen = "api_listen: ";
+        std::string data_dir = "data_dir: ", api_key_file = "api_key_file: ";
+    } places;
     /// Lines for the log, one each: settings that are allowed and yet deserve a second look.
     std::vector<std::string> warnings;
 
