@@ -26,7 +26,7 @@ using DataFields = Fields<kDataNames.size()>;
 
 constexpr std::string_view kMessageIdRule =
     "the message's id must be an integer from -9007199254740992 to 9007199254740992, or a string of at most "
-    "64 bytes without U+0000";
+    "64 bytes";
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -41,11 +41,10 @@ std::optional<MessageId> read_message_id(const json::Value& value) {
         if (!magnitude || *magnitude > limits::kIntegerIdMax + 1) return std::nullopt;
         return MessageId{std::string(value.raw)};
     }
-    if (value.kind() != json::Kind::string) return std::nullopt;
-    std::string text = json::unescape(value.raw);
-    if (text.size() > limits::kMessageIdBytesMax || text.find('\0') != std::string::npos) return std::nullopt;
+    auto const text = read_string(value, "id");
+    if (!text || text->size() > limits::kMessageIdBytesMax) return std::nullopt;
     MessageId id;
-    append_json_string(id.json, text);
+    append_json_string(id.json, *text);
     return id;
 }
 
@@ -58,7 +57,9 @@ Result<std::vector<std::string>> read_topics(const json::Value& value, std::stri
             return fail(Errc::invalid_message, fmt::format("{} must hold strings only, got {}", path,
                                                            json::kind_name(elements.value().kind())));
         }
-        topics.push_back(json::unescape(elements.value().raw));
+        auto topic = read_string(elements.value(), path);
+        if (!topic) return tl::unexpected(topic.error());
+        topics.push_back(std::move(*topic));
     }
     return topics;
 }

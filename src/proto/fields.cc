@@ -25,6 +25,8 @@ tl::unexpected<Error> refuse_kind(std::string_view path, std::string_view wanted
 
 Result<std::string> read_string(const json::Value& value, std::string_view path) {
     if (value.kind() != json::Kind::string) return refuse_kind(path, "a string", value);
+    if (json::has_half_pair(value.raw))
+        return fail(Errc::invalid_message, fmt::format("{} holds half of a surrogate pair", path));
     return json::unescape(value.raw);
 }
 
@@ -43,12 +45,13 @@ Result<UserId> read_user_id(const json::Value& value, std::string_view path) {
         return UserId{std::string(value.raw)};
     }
     if (value.kind() != json::Kind::string) return refuse_kind(path, kUserIdRule, value);
-    std::string text = json::unescape(value.raw);
-    if (text.empty() || text.size() > limits::kUserIdBytesMax || has_control_characters(text)) {
+    auto text = read_string(value, path);
+    if (!text) return tl::unexpected(text.error());
+    if (text->empty() || text->size() > limits::kUserIdBytesMax || has_control_characters(*text)) {
         return fail(Errc::invalid_message,
-                    fmt::format("{} must be {}, got \"{}\"", path, kUserIdRule, printable(text)));
+                    fmt::format("{} must be {}, got \"{}\"", path, kUserIdRule, printable(*text)));
     }
-    return UserId{std::move(text)};
+    return UserId{std::move(*text)};
 }
 
 Result<std::string> read_notification_id(const json::Value& value, std::string_view path) {

@@ -49,17 +49,20 @@ size_t skip_number(std::string_view text, size_t at) {
     return at;
 }
 
-/// simdjson refuses numbers that fit no int64, uint64 or double, though JSON has no such bound. Puts a 0
-/// and spaces in the place of every sound number, so that all else can be judged. Only whole tokens are
-/// replaced: a part of an unsound one, as in `--1`, could make it sound.
-void blank_numbers(char* begin, size_t size) {
+/// simdjson refuses numbers that fit no int64, uint64 or double, and halves of surrogate pairs, though JSON
+/// has both. Puts a 0 and spaces in the place of every sound number and a space in that of every half, so
+/// that all else can be judged. Only whole tokens are replaced: a part of an unsound one, as in `--1`, could
+/// make it sound.
+void blank_what_simdjson_lacks(char* begin, size_t size) {
     std::string_view text(begin, size);
     for (size_t at = 0; at < size;) {
         char c = text[at];
         if (c == '\\') return;  // outside of a string: no JSON, and nothing behind it can be trusted
         if (c == '"') {
-            for (at++; at < size && text[at] != '"'; at++) {
-                if (text[at] == '\\') at++;
+            for (at++; at < size && text[at] != '"';) {
+                auto const escape = unicode_escape(text.substr(at));
+                if (escape && escape->half) std::memcpy(begin + at + 2, "0020", 4);
+                at += escape ? escape->bytes : text[at] == '\\' ? 2 : 1;
             }
             at++;
             continue;
@@ -78,8 +81,7 @@ std::string_view in_words(simdjson::error_code code) {
         case simdjson::EMPTY: return "the text is empty";
         case simdjson::UTF8_ERROR: return "the text is not valid UTF-8";
         case simdjson::DEPTH_ERROR: return "the text nests deeper than 16 levels";
-        case simdjson::STRING_ERROR:
-            return "the text is no JSON: a wrong escape, or half of a surrogate pair, in a string";
+        case simdjson::STRING_ERROR: return "the text is no JSON: a wrong escape in a string";
         case simdjson::UNESCAPED_CHARS:
             return "the text is no JSON: a control character in a string must be escaped";
         case simdjson::UNCLOSED_STRING: return "the text is no JSON: a string is not closed";
@@ -133,8 +135,8 @@ Result<Value> Document::validate(std::string_view text) {
     std::memcpy(scratch, text.data(), text.size());
     std::memset(scratch + text.size(), ' ', simdjson::SIMDJSON_PADDING);
     code = impl_->parse(text.size());
-    if (code == simdjson::NUMBER_ERROR) {
-        blank_numbers(scratch, text.size());
+    if (code == simdjson::NUMBER_ERROR || code == simdjson::STRING_ERROR) {
+        blank_what_simdjson_lacks(scratch, text.size());
         code = impl_->parse(text.size());
     }
     if (code != simdjson::SUCCESS) return refuse(code);

@@ -15,8 +15,9 @@ class Document {
     Document();
     ~Document();
 
-    /// Whether text is one JSON value with nothing behind it, at most 16 levels deep, in valid UTF-8 and
-    /// without lone surrogates. Numbers of any size and precision are JSON.
+    /// Whether text is one JSON value with nothing behind it, at most 16 levels deep, in valid UTF-8. Numbers
+    /// of any size and precision are JSON, and so are escapes of half a surrogate pair: what cuts a text
+    /// between two UTF-16 units sends them.
     /// @return the value, inside text
     /// Errors: invalid_message in words for a person; internal_error when memory ran out.
     /// Core: own core only. Cost: O(text).

@@ -62,10 +62,13 @@ size_t next_item(std::string_view text, size_t at) {
     return at;
 }
 
-uint32_t hex4(std::string_view digits) {
-    uint32_t value = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-    return value;
+/// The code unit of an escape `\uXXXX` at the text's beginning.
+std::optional<uint32_t> escaped_unit(std::string_view text) {
+    if (text.size() < 6 || !text.starts_with("\\u")) return std::nullopt;
+    uint32_t unit = 0;
+    auto [stop, error] = std::from_chars(text.data() + 2, text.data() + 6, unit, 16);
+    if (error != std::errc{} || stop != text.data() + 6) return std::nullopt;
+    return unit;
 }
 
 }  // namespace
@@ -94,6 +97,26 @@ std::string_view kind_name(Kind kind) {
     return "null";
 }
 
+std::optional<UnicodeEscape> unicode_escape(std::string_view text) {
+    auto const first = escaped_unit(text);
+    if (!first) return std::nullopt;
+    if (*first < 0xd800 || *first > 0xdfff) return UnicodeEscape{*first, 6, false};
+    auto const second = escaped_unit(text.substr(6));
+    if (*first < 0xdc00 && second && *second >= 0xdc00 && *second <= 0xdfff)
+        return UnicodeEscape{0x10000 + ((*first - 0xd800) << 10) + (*second - 0xdc00), 12, false};
+    return UnicodeEscape{*first, 6, true};
+}
+
+bool has_half_pair(std::string_view string_raw) {
+    for (auto rest = string_raw;;) {
+        rest = rest.substr(std::min(rest.find('\\'), rest.size()));
+        if (rest.empty()) return false;
+        auto const escape = unicode_escape(rest);
+        if (escape && escape->half) return true;
+        rest.remove_prefix(std::min(escape ? escape->bytes : 2, rest.size()));
+    }
+}
+
 std::string unescape(std::string_view string_raw) {
     std::string_view text = string_raw;
     if (text.size() < 2) return {};
@@ -116,13 +139,10 @@ std::string unescape(std::string_view string_raw) {
             case 'r': out += '\r'; break;
             case 't': out += '\t'; break;
             case 'u': {
-                uint32_t point = hex4(text.substr(2, 4));
-                taken = 6;
-                if (point >= 0xd800 && point < 0xdc00 && text.size() >= 12) {
-                    point = 0x10000 + ((point - 0xd800) << 10) + (hex4(text.substr(8, 4)) - 0xdc00);
-                    taken = 12;
-                }
-                append_utf8(out, point);
+                auto const escape = unicode_escape(text);
+                if (!escape) break;
+                append_utf8(out, escape->half ? kReplacementCharacter : escape->point);
+                taken = escape->bytes;
                 break;
             }
             default: out += c; break;

@@ -22,7 +22,19 @@ struct Value {
 /// For error texts: "an object", "a list", ...
 std::string_view kind_name(Kind kind);
 
-/// The text of a string token, escapes decoded. May hold U+0000.
+/// An escape of a string, with the second half of a surrogate pair where it is one.
+struct UnicodeEscape {
+    uint32_t point;
+    size_t bytes;  // of the text
+    bool half;     // of a pair, the other half missing: JSON, but no character
+};
+/// Nothing when the text does not begin with `\u` and four digits.
+std::optional<UnicodeEscape> unicode_escape(std::string_view text);
+
+/// Whether a string token holds half of a surrogate pair.
+bool has_half_pair(std::string_view string_raw);
+
+/// The text of a string token, escapes decoded. May hold U+0000; U+FFFD stands for half of a surrogate pair.
 std::string unescape(std::string_view string_raw);
 
 /// The value of an integer token without sign, fraction or exponent; nullopt for any other token, `-0`

@@ -150,6 +150,7 @@ RAW_DATA = [
     b'{"a":1,"a":2}',
     b'{"type":"subscribe","data":{"data":{}}}',
     rb'{"\u0000":"\u0000"}',
+    rb'{"\ud83d":["half a pair: \ud83d", "\ude00\ud83d"]}',
 ]
 
 
