@@ -452,10 +452,8 @@ void Core::finish(Duration grace) {
 // Called each turn while finishing, a tick apart at most: tells main once when nothing is under way here.
 void Core::finish_step() {
     if (http_.connections() > 0 && reactor_.now() < finish_by_) return;
-    if (!api_acceptor_.paused()) {
-        api_acceptor_.pause();
-        http_.close_all();
-    }
+    if (!api_acceptor_.paused()) api_acceptor_.pause();
+    http_.close_all();  // each time: an accept may have outrun its cancel
     bool const quiet = streams_.open_streams() == 0 && client_acceptor_.quiet() && api_acceptor_.quiet() &&
                        http_.connections() == 0 && store_.idle() && sequencer_.idle() && api_.idle() &&
                        gatherings_.empty() && user_limit_.idle();

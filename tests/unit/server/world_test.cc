@@ -162,6 +162,21 @@ TEST(World, ADrainWithoutClientsEndsAtOnce) {
     EXPECT_EQ(world.reported(Control::finish), 2U);
 }
 
+// Found by the simulator, seed 12333: the connection lived on until its own deadline.
+TEST(World, AnEndClosesAlsoTheConnectionThatWasAcceptedInItsLastMoment) {
+    TestWorld world({.workers = 1});
+    auto& ring = world.ring(0);
+    ring.lose_cancels();
+    ring.hold(io::Kind::accept);
+    TestWorld::ApiClient api(world, 0);
+    world.order(Control::hurry);
+    world.settle();
+    EXPECT_EQ(world.reported(Control::finish), 0U) << "an accept is under way";
+    ring.let_go(io::Kind::accept);
+    world.advance(2 * kTick);
+    EXPECT_EQ(world.reported(Control::finish), 1U);
+}
+
 // --- slow readers
 
 Config small_queue() {
