@@ -1,6 +1,7 @@
 #include "ringcast/reactor/reactor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ringcast/base/limits.h"
 
@@ -42,6 +43,7 @@ void Reactor::turn(Duration wait_max) {
     bool more = false;
     for (Work* work : works_)
         more |= work->run_slice();
+    more |= std::exchange(stay_awake_, false);
 
     for (uint32_t to = 0; to < mesh_.size(); ++to) {
         auto const peer = static_cast<CoreId>(to);

@@ -331,6 +331,7 @@ void Api::begin_batch(http::RequestHandle handle, http::Request& request) {
     batch->handle = handle;
     batch->body = std::move(request.body);
     batches_.push_back(std::move(batch));
+    core_.reactor().stay_awake();  // a request that waited behind another one is begun behind our slice
 }
 
 bool Api::run_slice() {

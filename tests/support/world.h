@@ -146,6 +146,21 @@ class TestWorld {
         }
         ADD_FAILURE() << "the world does not come to rest";
     }
+    /// Turns of those alone who do not sleep, until nobody is awake: what nobody wakes a core for is not
+    /// done.
+    void settle_awake() {
+        auto const awake = [this](uint32_t i) {
+            return rig_.ring(i).busy() || rig_.ring(i).last_wait() <= Duration::zero() || rig_.has_mail(i);
+        };
+        for (bool any = true; any;) {
+            any = false;
+            for (uint32_t i = 0; i < rig_.size(); ++i) {
+                if (!awake(i)) continue;
+                turn(i);
+                any = true;
+            }
+        }
+    }
     /// Moves the clock from deadline to deadline, settling at each.
     void advance(Duration time) {
         MonoTime const end = clock.now() + time;

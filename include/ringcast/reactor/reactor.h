@@ -54,6 +54,8 @@ class Reactor : public CoreBound {
     void bind_mail(uint8_t kind, MailSink& sink);
     /// Works run in the order in which they were added.
     void add_work(Work& work) { works_.push_back(&work); }
+    /// For what came up behind its own work's slice of this turn: the turn does not end in a sleep.
+    void stay_awake() { stay_awake_ = true; }
 
     /// Whether one more one-way mail to `to` has a place; `n` of them. Open requests do not matter: what
     /// they wait for may be this very mail.
@@ -83,6 +85,7 @@ class Reactor : public CoreBound {
     io::TimerWheel timers_;
     std::array<MailSink*, 32> sinks_{};
     std::vector<Work*> works_;
+    bool stay_awake_ = false;
     std::vector<uint32_t> open_requests_;  // to each core
     std::vector<bool> open_boxes_;         // of drain_mail(): mailboxes that may still give something
     metrics::Counter turns_;

@@ -270,6 +270,25 @@ TEST(Reactor, TheClockStandsStillForTheTurn) {
     EXPECT_EQ(times[2] - times[1], seconds(1));
 }
 
+TEST(Reactor, WorkThatCameUpBehindItsSliceKeepsTheCoreAwakeForOneTurn) {
+    World world(1);
+    struct Late final : Work {
+        explicit Late(Reactor& r) : reactor(r) {}
+        bool run_slice() override {
+            if (wanted) reactor.stay_awake();
+            return false;
+        }
+        Reactor& reactor;
+        bool wanted = true;
+    } late(*world.reactors[0]);
+    world.reactors[0]->add_work(late);
+    world.turn(0);
+    EXPECT_EQ(world.rings[0]->last_wait(), Duration::zero());
+    late.wanted = false;
+    world.turn(0);
+    EXPECT_GT(world.rings[0]->last_wait(), Duration::zero());
+}
+
 struct Thing : CoreBound {
     void touch() const { assert_own_core(); }
 };
