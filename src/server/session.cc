@@ -248,7 +248,7 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
         for (const auto& topic : *subscribe.topics)
             shard.subscribe(slot(), topic);
     }
-    if (subscribe.sync) wants_sync_ = true;
+    if (subscribe.sync && !std::exchange(wants_sync_, true) && replay_) ask_again_with_marks();
     if (resumes || subscribe.offsets) wants_offsets_ = true;
 
     // With the user's updates turned off a resume has nothing to send either, but is answered.
@@ -476,6 +476,16 @@ void Session::start_replay(Resume resume) {
     replay_->unread_phase = resume.mode == store::Read::Mode::unread;
     replay_->resume = std::move(resume);
     read_chunk();
+}
+
+// Read marks of before the snapshot that is awaited are dropped with all that is live, and it was asked for
+// without them. Later snapshots are asked for with them; of earlier ones, all that they hold has passed.
+void Session::ask_again_with_marks() {
+    auto& replay = *replay_;
+    if (!replay.asking || replay.waiting || replay.upto != 0 || replay.unread_phase) return;
+    replay.serial = ++replay_serial_;
+    replay.waiting = true;
+    core_.retry_later(handle());
 }
 
 void Session::read_chunk() {

@@ -126,6 +126,7 @@ class Session final : private ws::ConnectionHandler {
     template <class Wanted>
     void keep_held(Wanted&& wanted);
     void ask_for_offset(const std::optional<proto::MessageId>& id, bool gap);
+    void ask_again_with_marks();
     void read_chunk();
     void on_chunk(store::ReadAnswer&& answer);
     void after_chunk();

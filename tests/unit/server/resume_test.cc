@@ -314,5 +314,27 @@ TEST(World, AReplayLeavesOutTheReadMarksOfItsOwnConnection) {
     }
 }
 
+// Found by the simulator, seed 3053: the replay was asked for without read marks, and its snapshot was newer
+// than the mark that had been dropped meanwhile.
+TEST(World, ReadMarksThatAreAskedForDuringAReplayAreNotLostInIt) {
+    TestWorld world({.workers = 2});
+    ASSERT_EQ(world.publish(R"({"type":"notification","userId":"u","data":{"id":"a"}})").status, 200);
+    auto& marker = world.connect(0);
+    auto& other = world.connect(1);
+    marker.say(subscribe(R"({"userId":"u"})"));
+    constexpr uint32_t kStore = 2;
+    world.freeze(kStore);
+    other.say(subscribe(R"({"userId":"u","since":"0"})"));
+    other.say(subscribe(R"({"userId":"u","sync":true})"));
+    marker.say(R"({"type":"mark_read","data":{"notificationId":"a"}})");
+    world.thaw(kStore);
+    world.settle();
+    auto const texts = other.take();
+    ASSERT_EQ(texts.size(), 3U);
+    EXPECT_TRUE(texts[0].starts_with(R"({"type":"ack")")) << texts[0];
+    EXPECT_TRUE(texts[1].starts_with(R"({"type":"notification","data")")) << texts[1];
+    EXPECT_TRUE(texts[2].starts_with(R"({"type":"notification_read")")) << texts[2];
+}
+
 }  // namespace
 }  // namespace rc::server
