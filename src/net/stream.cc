@@ -107,6 +107,14 @@ void Stream::pause_receive() {
     }
 }
 
+Stream::Receiving Stream::receiving() const {
+    if (state_ != State::open) return Receiving::closed;
+    if (receive_.in_flight()) return Receiving::awaited;
+    if (end_seen_) return Receiving::ended;
+    if (parked_) return Receiving::parked;
+    return receive_paused_ ? Receiving::paused : Receiving::forgotten;
+}
+
 void Stream::resume_receive() {
     receive_paused_ = false;
     start_receive();

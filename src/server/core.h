@@ -104,6 +104,7 @@ class Core final : public reactor::CoreProgram,
     // Read by other cores.
     [[nodiscard]] const CoreMetrics& metrics() const { return metrics_; }
     [[nodiscard]] const reactor::Reactor& reactor() const { return reactor_; }
+    [[nodiscard]] const net::StreamTable& streams() const { return streams_; }
     [[nodiscard]] const net::StreamTable::Metrics& stream_metrics() const { return streams_.metrics; }
     [[nodiscard]] const ws::Endpoint::Metrics& endpoint_metrics() const { return endpoint_.metrics; }
     [[nodiscard]] const net::Acceptor::Metrics& accept_metrics() const { return client_acceptor_.metrics; }

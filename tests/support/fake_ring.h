@@ -115,7 +115,7 @@ class FakeSocket {
 
     // What came of it.
     std::string sent;  // all bytes taken
-    bool fin_sent = false, closed = false;
+    bool accepted = false, fin_sent = false, closed = false;
     uint32_t sends = 0;  // completed ones
     /// What was sent since the last call.
     std::string take_sent() { return std::exchange(sent, {}); }
@@ -166,6 +166,11 @@ class FakeRing final : public io::Ring {
     }
     /// The next accept on the listener fails with -error.
     void fail_accept(int listener, int error) { backlogs_[listener].push_back({-1, {}, error}); }
+    /// Those failures that have not come yet do not come.
+    void forgive_accepts() {
+        for (auto& [listener, backlog] : backlogs_)
+            std::erase_if(backlog, [](const Waiting& waiting) { return waiting.error != 0; });
+    }
     FakeSocket& socket(io::File file) { return *sockets_.at(static_cast<size_t>(file.index - kFirstIndex)); }
     /// Polls of the descriptor complete from now on.
     void set_readable(int descriptor, bool readable = true) { readable_[descriptor] = readable; }
@@ -177,7 +182,11 @@ class FakeRing final : public io::Ring {
     void lose_cancels() { cancels_lose_ = true; }
     /// Completions come in an order by chance, instead of that in which the operations were started.
     /// @param chance  outlives the ring, or the next call; null: in order again
-    void shuffle(FakeEntropy* chance) { chance_ = chance; }
+    /// @param partly  a reap may leave some for the next one
+    void shuffle(FakeEntropy* chance, bool partly = false) {
+        chance_ = chance;
+        partly_ = partly;
+    }
     /// A completion out of nowhere, as of an operation that its owner has forgotten.
     void complete_stray(const io::Completion& completion) {
         sinks_[completion.token.table]->on_completion(completion);
@@ -391,12 +400,12 @@ class FakeRing final : public io::Ring {
     uint32_t reap_by_chance(uint32_t completions_max) {
         uint32_t done = 0;
         for (; done < completions_max; ++done) {
-            std::vector<size_t> ready;
+            ready_.clear();
             for (size_t i = 0; i < kernel_.size(); ++i) {
-                if (can_complete(kernel_[i])) ready.push_back(i);
+                if (can_complete(kernel_[i])) ready_.push_back(i);
             }
-            if (ready.empty()) break;
-            complete(ready[chance_->next() % ready.size()]);
+            if (ready_.empty() || (partly_ && chance_->next() % 4 == 0)) break;
+            complete(ready_[chance_->next() % ready_.size()]);
         }
         stats_.completions += done;
         return done;
@@ -491,6 +500,7 @@ class FakeRing final : public io::Ring {
             accepted.takes_place_ = true;
             ++places_used_;
         }
+        accepted.accepted = true;
         sockaddr_storage address{};
         entry.peer->size = waiting.peer.to_sockaddr(address);
         std::memcpy(entry.peer->storage.data(), &address,
@@ -553,9 +563,11 @@ class FakeRing final : public io::Ring {
     std::map<int, bool> readable_;
     std::vector<Started> started_, kernel_;  // not yet submitted; in the kernel's hands, oldest first
     std::array<bool, static_cast<size_t>(io::Kind::count_)> held_{};
+    std::vector<size_t> ready_;     // of reap_by_chance()
     std::vector<FakeRing*> bells_;  // to ring with the next submission
     std::unordered_set<uint64_t> tokens_;
     bool cancels_lose_ = false, woken_ = false, no_descriptors_ = false, closed_files_allowed_ = false;
+    bool partly_ = false;
     FakeEntropy* chance_ = nullptr;
     uint32_t shortages_ = 0, wakes_ = 0, places_used_ = 0, submissions_ = UINT32_MAX;
     Duration last_wait_{};

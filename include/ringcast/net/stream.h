@@ -100,7 +100,13 @@ class Stream : public reactor::CoreBound {
     [[nodiscard]] bool receive_paused() const { return receive_paused_; }
     [[nodiscard]] bool end_seen() const { return end_seen_; }
 
+    /// Whether bytes are awaited, or why they are not. An open stream without a receive and without a reason
+    /// would never be heard of again.
+    enum class Receiving : uint8_t { awaited, paused, parked, ended, closed, forgotten };
+    [[nodiscard]] Receiving receiving() const;
+
     [[nodiscard]] StreamHandle handle() const { return handle_; }
+    [[nodiscard]] io::File file() const { return file_; }
     [[nodiscard]] StreamHandler& handler() { return handler_; }
 
   private:
@@ -143,7 +149,9 @@ class StreamTable final : public reactor::CoreBound, public io::CompletionSink, 
 
     [[nodiscard]] reactor::Reactor& reactor() { return reactor_; }
     [[nodiscard]] Stream* find(StreamHandle handle);
-    [[nodiscard]] Stream* at(uint32_t slot) { return entries_[slot].stream; }
+    [[nodiscard]] Stream* at(uint32_t slot) const { return entries_[slot].stream; }
+    /// Slots that were ever taken: at() takes what is below.
+    [[nodiscard]] uint32_t slots() const { return static_cast<uint32_t>(entries_.size()); }
     [[nodiscard]] uint32_t open_streams() const { return used_; }
     [[nodiscard]] uint32_t slots_max() const { return slots_max_; }
 
