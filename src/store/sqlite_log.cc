@@ -97,7 +97,7 @@ class SqliteLog::Impl {
         bool left = false;
         if (down()) {
             answer_while_down();
-        } else if (!idle || sweep_is_due()) {
+        } else if (!idle || !unwritten_.empty() || sweep_is_due()) {
             left = run_batch();
         } else {
             left = give_space_back();
