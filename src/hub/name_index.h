@@ -14,7 +14,7 @@ constexpr uint32_t kNone = UINT32_MAX;
 /// reads the names in the table. Table has `uint64_t hash_of(uint32_t)` and `bool is(uint32_t, Name)`.
 ///
 /// It consists of many small sets, so that a growing one moves a small part of all names at a time: with
-/// a million users the whole would hold its core for tens of milliseconds.
+/// a million users the whole would hold its core for tens of milliseconds. They shrink likewise.
 template <class Table, class Name>
 class NameIndex {
   public:
@@ -30,10 +30,16 @@ class NameIndex {
         return at == set.end() ? kNone : *at;
     }
     void insert(uint64_t hash, uint32_t index) { sets_[part(hash)].insert(index); }
-    void erase(uint64_t hash, uint32_t index) { sets_[part(hash)].erase(index); }
+    void erase(uint64_t hash, uint32_t index) {
+        Set& set = sets_[part(hash)];
+        set.erase(index);
+        // A crowd has left.
+        if (set.capacity() > kCapacityKept && set.size() < set.capacity() / 8) set.rehash(0);
+    }
 
   private:
     static constexpr std::size_t kSets = 64;
+    static constexpr std::size_t kCapacityKept = 64;  // of a set
     static std::size_t part(uint64_t hash) { return hash >> 58; }
 
     struct Probe {

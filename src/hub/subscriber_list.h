@@ -17,7 +17,7 @@ namespace rc::hub {
 /// to the next part: the last of its own changes places with it, and the border moves. Who leaves is
 /// replaced by the last of its own part, that one by the last of the next part, and so on: no place is ever
 /// empty, nobody else changes parts. Without fan-outs there is one part, and this is the plain swap with the
-/// last. Cost: O(1), but remove() O(fan-outs).
+/// last. Cost: O(1) amortised, but remove() O(fan-outs).
 class SubscriberList {
   public:
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(places_.size()); }
@@ -40,6 +40,7 @@ class SubscriberList {
             if (index < end) fill(--end);
         fill(size() - 1);
         places_.pop_back();
+        if (places_.capacity() > kCapacityKept && places_.size() < places_.capacity() / 8) shrink();
     }
 
     // Fan-outs, oldest first.
@@ -75,6 +76,8 @@ class SubscriberList {
         moved(places_[last], last);
     }
 
+    /// Places in memory.
+    [[nodiscard]] std::size_t capacity() const { return places_.capacity(); }
     /// Gives the memory back. Only when empty.
     void clear() {
         RC_ASSERT(places_.empty() && ends_.empty());
@@ -83,6 +86,15 @@ class SubscriberList {
     }
 
   private:
+    static constexpr std::size_t kCapacityKept = 256;
+    // A crowd has left: room for twice as many as stayed.
+    void shrink() {
+        std::vector<uint32_t> fewer;
+        fewer.reserve(2 * places_.size());
+        fewer.assign(places_.begin(), places_.end());
+        places_.swap(fewer);
+    }
+
     std::vector<uint32_t> places_;
     std::vector<uint32_t> ends_;  // never descending
 };

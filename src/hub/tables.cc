@@ -52,8 +52,8 @@ Tables::Tables(Shard::HashKey hash_key) : key(hash_key) {}
 
 Tables::~Tables() {
     // Names that are too long or no integers lie on the heap; who is still connected holds one.
-    for (uint32_t i = 0; users.reaches(i); ++i)
-        if (users[i].is_text) delete users[i].text;
+    for (uint32_t i = 0; i < users.end(); ++i)
+        if (users.reaches(i) && users[i].is_text) delete users[i].text;
 }
 
 uint64_t Tables::keyed(std::string_view text) const {
