@@ -1,4 +1,7 @@
 // ringcastd: the server. Arguments, signals, and the status it ends with.
+#ifdef RINGCAST_MIMALLOC
+#include <mimalloc.h>
+#endif
 #include <pthread.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -25,6 +28,13 @@ int take_signals() {
     return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+// What is free in this thread's heap. Cost: some 0.1 ms for each MB that goes.
+void give_memory_back() {
+#ifdef RINGCAST_MIMALLOC
+    mi_collect(false);
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -42,8 +52,10 @@ int main(int argc, char** argv) {
         rc::log::announce(line);
         rc::main::tell_ready(line);
     };
-    auto const ran =
-        rc::server::run(*config, {.signals = signals, .ready = ready, .ending = rc::main::tell_stopping});
+    auto const ran = rc::server::run(*config, {.signals = signals,
+                                               .ready = ready,
+                                               .ending = rc::main::tell_stopping,
+                                               .give_memory_back = give_memory_back});
     rc::log::stop();
     if (ran) return 0;
     rc::log::announce("ringcastd: " + ran.error().message);

@@ -16,6 +16,8 @@ constexpr uint8_t kStreamTable = 0, kClientAcceptTable = 1, kApiAcceptTable = 2;
 constexpr std::size_t kFanoutsWaitingMax = 1024;
 constexpr std::size_t kFanoutBytesWaitingMax = 32 << 20;
 constexpr Duration kFullWarningEvery = seconds(10);
+constexpr Duration kEbbLookEvery = seconds(1);
+constexpr uint64_t kSocketWeight = 16;         // what a connection takes, in subscriptions
 constexpr Duration kFinishAfter = seconds(2);  // for answers of the API that are under way at the end
 
 struct LiveDelivery final : hub::Publication {
@@ -363,6 +365,7 @@ bool Core::run_slice() {
         if (Session* session = find(handle)) session->retry_replay();
     }
     update_gauges();
+    look_for_ebb();
     if (phase_ == Phase::finishing) finish_step();
     return more || !replays_waiting_.empty();
 }
@@ -386,6 +389,13 @@ void Core::update_gauges() {
     ring_gauges_.buffers_lent.set(ring.buffers_lent);
     ring_gauges_.direct_slots.set(ring.direct_slots);
     ring_gauges_.slots_used.set(sockets);
+}
+
+void Core::look_for_ebb() {
+    if (reactor_.now() < next_ebb_look_) return;
+    next_ebb_look_ = reactor_.now() + kEbbLookEvery;
+    uint64_t const held = kSocketWeight * admission_.sockets() + shard_.counts().subscriptions;
+    if (ebb_.look(held) && shared_.give_memory_back) shared_.give_memory_back();
 }
 
 // --- the end

@@ -9,6 +9,7 @@
 #include "admission.h"
 #include "api.h"
 #include "core_metrics.h"
+#include "ebb.h"
 #include "live_sequencer.h"
 #include "mail.h"
 #include "ringcast/http/connection.h"
@@ -38,6 +39,7 @@ struct Shared {
     std::vector<class Core*> cores;  // by id; complete before any core runs a turn
     http::ProcessUse api_use{};
     StoreMetrics& store_metrics;
+    std::function<void()> give_memory_back{};  // see RunOptions
 };
 
 /// One worker: everything that clients and publishers do on this core meets here. Core: own core only,
@@ -136,6 +138,7 @@ class Core final : public reactor::CoreProgram,
     void finish(Duration grace);
     void finish_step();
     void update_gauges();
+    void look_for_ebb();
     [[nodiscard]] Session* at(hub::SubscriberSlot slot);
 
     struct Gathering {
@@ -174,6 +177,9 @@ class Core final : public reactor::CoreProgram,
     uint64_t offset_first_ = UINT64_MAX, offset_newest_ = 0;  // of the log's publications that were taken
 
     MonoTime full_warning_due_{};  // see pace_accepts()
+
+    Ebb ebb_;
+    MonoTime next_ebb_look_{};
 
     Phase phase_ = Phase::serving;
     MonoTime drain_began_{};

@@ -158,7 +158,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
                   .main = main_id,
                   .entropy = *entropy,
                   .cores = std::vector<Core*>(workers),
-                  .store_metrics = store_metrics};
+                  .store_metrics = store_metrics,
+                  .give_memory_back = options.give_memory_back};
 
     reactor::Mesh mesh(workers + 2);
     std::vector<reactor::CorePlan> plans;

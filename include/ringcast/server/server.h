@@ -10,15 +10,18 @@
 namespace rc::server {
 
 /// What the program around the server gives it.
-/// Both are called on the thread that called run(), `ready` first.
 struct RunOptions {
     int signals =
         -1;  // a signalfd of the signals that end the server: the first drains, the second ends it now
     /// The listeners are open, and every core has had its first turn. `line` names the addresses.
+    /// On the thread that called run().
     std::function<void(const std::string& line)> ready;
     /// The server has begun to end, or has come a step further: `step` says which, in words. The next step,
-    /// or the end, comes within `at_most`.
+    /// or the end, comes within `at_most`. On the thread that called run(), after `ready`.
     std::function<void(const std::string& step, Duration at_most)> ending;
+    /// Many clients have left and no more leave: a worker's thread may give what its allocator keeps back to
+    /// the system. On that thread, a second apart at least; the worker stands still meanwhile.
+    std::function<void()> give_memory_back = {};
 };
 
 /// The exit status that contract.md 1 has for an error of run().
