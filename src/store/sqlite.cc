@@ -44,6 +44,7 @@ Database::Database(const std::string& path, Access access) {
     sqlite3_busy_timeout(db_, kBusyTimeoutMs);
     sqlite3_db_config(db_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
     sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     // Checkpoints are ours to time; the hook replaces SQLite's own after each commit.
     sqlite3_wal_hook(
         db_,
@@ -98,6 +99,10 @@ void Database::checkpoint() {
     int const code = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
     if (code != SQLITE_OK) raise(code);
     if (frames == moved) wal_frames_ = 0;
+}
+
+void Database::checkpoint_on_close() {
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
 }
 
 void Database::copy_to(Database& target) {

@@ -49,6 +49,10 @@ class Database {
     /// The same without waiting for readers, and the log stays as it is, to be written from its start again.
     void checkpoint();
 
+    /// Closing moves what the write-ahead log holds into the file, and removes it. Not before this is called:
+    /// a file that is refused stays as it is.
+    void checkpoint_on_close();
+
     /// Copies everything as it stands now into an empty one.
     void copy_to(Database& target);
 

@@ -11,6 +11,7 @@
 
 #include "checksum.h"
 #include "schema.h"
+#include "wal_check.h"
 
 namespace rc::store::sqlite {
 namespace {
@@ -66,6 +67,7 @@ void prepare(Database& db, bool synced) {
     // An earlier process may have seen a sync fail, and left in the page cache what never reached the
     // disk. This writes and syncs it anew.
     db.checkpoint_and_truncate();
+    db.checkpoint_on_close();
 }
 
 }  // namespace
@@ -134,6 +136,7 @@ Result<std::unique_ptr<Database>> open_file(const std::string& path, bool synced
         auto db = std::make_unique<Database>(path, Database::Access::write);
         if (auto const wrong = wrong_with(*db); !wrong.empty())
             return fail(Errc::data_unusable, fmt::format("{} {}", path, wrong));
+        if (read_state(*db).synced && wal_is_damaged(path)) throw_damaged("its write-ahead log");
         prepare(*db, synced);
         return db;
     } catch (const SqlError& error) {

@@ -269,6 +269,44 @@ TEST(SqliteLog, RefusesAFileThatWasCutShort) {
     EXPECT_EQ(disk.error_of_opening(), Errc::data_unusable);
 }
 
+TEST(SqliteLog, ABadByteInTheWriteAheadLogIsFoundOrWasInTheLastTwoCommits) {
+    constexpr uint64_t kCommits = 8;
+    Disk disk;
+    auto options = disk.options();
+    options.durability = Durability::fsync;
+    auto& h = disk.open(options);
+    for (uint64_t i = 0; i < kCommits; ++i)
+        h.send("ada", std::to_string(i));
+    disk.kill();
+    auto read_file = [](const std::string& name) {
+        std::ifstream in(name, std::ios::binary);
+        return std::string{std::istreambuf_iterator<char>(in), {}};
+    };
+    std::string const file = read_file(disk.file()), wal = read_file(disk.file() + "-wal");
+    ASSERT_GT(wal.size(), 60'000u);
+    int refused = 0, opened = 0;
+    for (std::size_t at = 0; at < wal.size(); at += at < 100 ? 9 : 1'373) {
+        auto damaged = wal;
+        damaged[at] = static_cast<char>(damaged[at] ^ 0x55);
+        std::ofstream(disk.file(), std::ios::binary) << file;
+        std::ofstream(disk.file() + "-wal", std::ios::binary) << damaged;
+        std::filesystem::remove(disk.file() + "-shm");
+        auto log = SqliteLog::open(options);
+        if (!log) {
+            ++refused;
+            EXPECT_EQ(log.error().code, Errc::data_unusable);
+            EXPECT_NE(log.error().message.find("write-ahead log"), std::string::npos);
+            EXPECT_EQ(read_file(disk.file() + "-wal"), damaged) << "it is left as it was";
+            continue;
+        }
+        ++opened;
+        Harness reader(std::move(*log));
+        EXPECT_GE(reader.since("ada", 0).records.size(), kCommits - 2) << at;
+    }
+    EXPECT_GT(refused, 30);
+    EXPECT_GT(opened, 5);
+}
+
 TEST(SqliteLog, MakesAFreshStartWhereAFirstOneWasCutOff) {
     Disk disk;
     std::ofstream(disk.file() + ".new") << "half a file";

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+namespace rc::store::sqlite {
+
+/// Whether the write-ahead log of a file whose commits were all synced is damaged in its middle. SQLite takes
+/// what stands before the first frame that does not fit, silently: right where power went in the middle
+/// of the last commit, a loss where a later commit shows that what does not fit had been synced.
+/// Damage in the last two commits cannot be told from a power cut.
+/// Throws SqlError where it cannot be read. Cost: reads the log.
+bool wal_is_damaged(const std::string& database);
+
+}  // namespace rc::store::sqlite
