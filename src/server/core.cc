@@ -421,8 +421,7 @@ void Core::drain_due() {
         Session* session = find(drain_order_[drained_]);
         if (!session) continue;
         if (step * static_cast<int64_t>(drained_) > elapsed) break;
-        session->close_with(Errc::shutting_down, "the server is shutting down; connect again",
-                            ws::CloseCode::service_restart);
+        session->shut_down();
     }
     auto const now = reactor_.now();
     if (drained_ < total) {
@@ -454,13 +453,23 @@ void Core::finish(Duration grace) {
     if (again) return;
     client_acceptor_.pause();
     http_.begin_drain();
+    // After a drain only handshakes are left. When it has to be now, clients have a last word, which is not
+    // waited for.
+    last_words_by_ = reactor_.now() + limits::kCloseLinger;
     for (auto& session : sessions_) {
-        if (session) session->abort();  // handshakes, or everybody when it has to be now
+        if (!session) continue;
+        session->shut_down();
+        if (session->in_handshake()) session->abort();
     }
 }
 
 // Called each turn while finishing, a tick apart at most: tells main once when nothing is under way here.
 void Core::finish_step() {
+    if (reactor_.now() >= last_words_by_) {
+        last_words_by_ = MonoTime::max();
+        for (auto& session : sessions_)
+            if (session) session->abort();
+    }
     if (http_.connections() > 0 && reactor_.now() < finish_by_) return;
     if (!api_acceptor_.paused()) api_acceptor_.pause();
     http_.close_all();  // each time: an accept may have outrun its cancel

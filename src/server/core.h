@@ -185,6 +185,7 @@ class Core final : public reactor::CoreProgram,
     MonoTime drain_began_{};
     std::vector<net::StreamHandle> drain_order_;
     std::size_t drained_ = 0;
+    MonoTime last_words_by_ = MonoTime::max();  // finishing: then clients that are left are cut off
     bool drained_told_ = false, finished_told_ = false;
     MonoTime finish_by_{};
     struct RoomTimer : io::Timer {

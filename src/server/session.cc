@@ -143,6 +143,11 @@ void Session::disconnect(std::string_view reason) {
     connection_.close(ws::CloseCode::policy, reason);
 }
 
+void Session::shut_down() {
+    close_with(Errc::shutting_down, "the server is shutting down; connect again",
+               ws::CloseCode::service_restart);
+}
+
 ConnectionInfo Session::describe() const {
     ConnectionInfo info;
     info.core = core_.reactor().id();

@@ -41,6 +41,8 @@ class Session final : private ws::ConnectionHandler {
                     const std::optional<proto::MessageId>& id = std::nullopt);
     /// The backend's wish: its reason is the message and the close reason.
     void disconnect(std::string_view reason);
+    /// Tells an open client that the server ends; one in its handshake or closing is left as it is.
+    void shut_down();
     void abort() { connection_.abort(); }
     /// Its handshake has hung for so long that others need the place.
     void give_way() {

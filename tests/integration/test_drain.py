@@ -136,7 +136,7 @@ def test_ends_when_the_last_client_has_left(start_server):
     assert time.monotonic() - began < 5
 
 
-def test_a_second_signal_ends_it_now(start_server):
+def test_a_second_signal_ends_it_now_with_a_last_word_to_each(start_server):
     server = start_server(workers=2, settings={"drain_time": "1m"})
     clients = clients_of(server, 10)
     server.signal(signal.SIGTERM)
@@ -146,6 +146,8 @@ def test_a_second_signal_ends_it_now(start_server):
     assert server.wait_for_exit(20) == 0
     assert time.monotonic() - began < 7
     for client in clients:
+        client.expect_error("shutting_down")
+        assert client.receive_frame().close_code == 1012
         client.abandon()
 
 

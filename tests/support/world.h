@@ -116,7 +116,7 @@ class TestWorld {
         std::fill(frozen_.begin(), frozen_.end(), false);
         settle();
         if (main().progress(server::Control::finish) == 0) order(server::Control::hurry);
-        settle();
+        advance(limits::kCloseLinger + io::TimerWheel::kTick);
         EXPECT_EQ(main().progress(server::Control::finish), options_.workers) << "a core does not end";
         order(server::Control::stop);
         settle();
