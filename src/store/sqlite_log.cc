@@ -574,8 +574,9 @@ class SqliteLog::Impl {
 };
 
 Result<std::unique_ptr<SqliteLog>> SqliteLog::open(Options options) {
+    auto const path = options.path;
     bool const synced = options.durability == Durability::fsync;
-    auto db = sqlite::open_file(options.path, synced, options.fresh_epoch);
+    auto db = sqlite::open_file(path, synced, options.fresh_epoch);
     if (!db) return tl::unexpected(db.error());
     try {
         State state = sqlite::read_state(**db);
@@ -595,7 +596,7 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(Options options) {
         auto impl = std::make_unique<Impl>(std::move(options), std::move(*db), std::move(state));
         return std::unique_ptr<SqliteLog>(new SqliteLog(std::move(impl)));
     } catch (const SqlError& error) {
-        return tl::unexpected(sqlite::start_error(options.path, error));
+        return tl::unexpected(sqlite::start_error(path, error));
     }
 }
 
