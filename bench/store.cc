@@ -1,5 +1,7 @@
 // The log on disk against a bare SQLite loop, and what the disk itself takes.
 //   build/bench/store_bench [DIRECTORY]       on the disk of DIRECTORY (default: the current one)
+//   build/bench/store_bench DIRECTORY fill    makes DIRECTORY/ringcast.db: 1,000,000 users, 20 notifications
+//   each
 // Each pair of rows is run in turn, several times; the ratio is the median of the pairs'.
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -252,6 +254,28 @@ void resume(const std::string& parent) {
                seconds_since(start) * 1e3, out.records);
 }
 
+void fill(const std::string& directory) {
+    constexpr int kAll = 1'000'000, kEach = 20, kTogether = 10'000;
+    SqliteLog::Options options;
+    options.path = directory + "/ringcast.db";
+    options.durability = Durability::write;
+    options.fresh_epoch = "bench";
+    auto log = SqliteLog::open(std::move(options));
+    if (!log) throw std::runtime_error(log.error().message);
+    Counting out;
+    auto const now = WallTime(std::chrono::system_clock::now().time_since_epoch());
+    for (int n = 0; n < kAll / kTogether * kEach; ++n) {
+        Append append = notification(n);
+        append.users.clear();
+        for (int user = 0; user < kTogether; ++user)
+            append.users.push_back(UserId{std::to_string(n % (kAll / kTogether) * kTogether + user)});
+        if (!(*log)->submit(std::move(append))) throw std::runtime_error("the queue is full");
+        while ((*log)->step(now, out)) {
+        }
+    }
+    fmt::print("{} users, {} notifications\n", (*log)->figures().users, (*log)->figures().notifications);
+}
+
 void fan_out(const std::string& parent) {
     Directory const directory(parent);
     auto log = open_log(directory.path);
@@ -275,6 +299,10 @@ void fan_out(const std::string& parent) {
 int main(int argc, char** argv) {
     try {
         std::string const parent = argc > 1 ? argv[1] : ".";
+        if (argc > 2 && std::string_view(argv[2]) == "fill") {
+            fill(parent);
+            return 0;
+        }
         auto const [p50, p99] = sync_times(parent);
         fmt::print("the disk: write and sync of 4 KiB p50 {:.2f} ms, p99 {:.2f} ms\n", p50, p99);
         compare(parent, 20'000, 64);

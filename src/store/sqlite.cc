@@ -95,10 +95,8 @@ void Database::checkpoint_and_truncate() {
 }
 
 void Database::checkpoint() {
-    int frames = 0, moved = 0;
-    int const code = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+    int const code = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     if (code != SQLITE_OK) raise(code);
-    if (frames == moved) wal_frames_ = 0;
 }
 
 void Database::checkpoint_on_close() {

@@ -42,7 +42,7 @@ class Database {
     [[nodiscard]] bool in_transaction() const;
     /// What the file and its write-ahead log hold.
     [[nodiscard]] uint64_t bytes();
-    /// Frames in the write-ahead log after the last commit.
+    /// Frames in the write-ahead log after the last commit. Fewer than before: it was begun anew.
     [[nodiscard]] uint64_t wal_frames() const { return wal_frames_; }
     /// Moves what the write-ahead log holds into the file, syncs it, and cuts the log to nothing.
     void checkpoint_and_truncate();

@@ -60,7 +60,9 @@ void create_file(const std::string& path, const std::string& epoch) {
 
 void prepare(Database& db, bool synced) {
     // What is deleted is overwritten.
-    db.execute("PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768");
+    db.execute(
+        "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768; "
+        "PRAGMA journal_size_limit = 67108864");
     if (db.text("PRAGMA journal_mode = WAL") != "wal")
         throw SqlError{Trouble::failed, "it cannot have a write-ahead log here"};
     db.execute(synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");

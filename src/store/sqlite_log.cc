@@ -90,8 +90,7 @@ class SqliteLog::Impl {
     bool step(WallTime now, Outcomes& outcomes) {
         now_ = now;
         if (condition_ == Condition::failed) recover();
-        if (condition_ == Condition::healthy && db_->wal_frames() >= options_.wal_frames_max)
-            guarded([this] { db_->checkpoint(); });
+        if (!down()) checkpoint_if_due();
         measure();
         bool const idle = queue_.empty();
         bool left = false;
@@ -156,6 +155,16 @@ class SqliteLog::Impl {
         fallbacks_.clear();
         opened_.clear();
         return sweep_left && done;
+    }
+
+    // Moves the write-ahead log into the file now and then, so that it can be begun anew. While a backup
+    // reads, it cannot, and grows.
+    void checkpoint_if_due() {
+        uint64_t const frames = db_->wal_frames();
+        if (frames < checkpointed_) checkpointed_ = 0;
+        if (frames - checkpointed_ < options_.wal_frames_max) return;
+        checkpointed_ = frames;
+        guarded([this] { db_->checkpoint(); });
     }
 
     void commit(bool changed) {
@@ -559,6 +568,7 @@ class SqliteLog::Impl {
     MonoTime batch_end_;
     uint32_t batch_requests_ = 0, batch_users_ = 0;
     std::size_t batch_bytes_ = 0;
+    uint64_t checkpointed_ = 0;  // frames of the write-ahead log, at the last checkpoint
     std::deque<Request> queue_;
     std::size_t queue_bytes_ = 0, parked_ = 0;
     std::vector<Effect> effects_;      // of this step, reported when they are durable

@@ -1,7 +1,9 @@
 """What outlives the process: a kill, a restart, a disk that refuses for a while, files that are not as they were left."""
 
+import pathlib
 import resource
 import signal
+import subprocess
 
 import pytest
 
@@ -201,3 +203,45 @@ def test_leaves_one_whole_file_when_it_ends(start_server, data_dir):
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
     assert not (data_dir / (DATABASE + "-wal")).exists()
+
+
+def private_tmpfs(size, directory):
+    """A command under which the server has a small file system of its own at the directory; None where that is
+    not allowed."""
+    script = f'mount -t tmpfs -o size={size} tmpfs "{directory}" && exec "$@"'
+    under = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    allowed = subprocess.run([*under, "true"], capture_output=True).returncode == 0
+    return under if allowed else None
+
+
+def test_a_full_file_system_is_survived(start_server, data_dir):
+    data_dir.mkdir()
+    under = private_tmpfs("8m", data_dir)
+    if under is None:
+        pytest.skip("no file system can be mounted here")
+    (data_dir / "api.key").write_text("key", encoding="ascii")  # for this process, which sees the other directory
+    server = start_server(data_dir=data_dir, under=under, env={"RINGCAST_API_KEY": "key"})
+    ballast = pathlib.Path(f"/proc/{server.pid}/root{data_dir}") / "ballast"
+    ballast.write_bytes(b"x" * (3 << 20))
+    accepted = []
+    with server.connect() as client:
+        client.subscribe("u", offsets=True)
+        refused = None
+        for n in range(2000):
+            answer = server.api.post("/api/publish", {"type": "custom", "userId": "u", "data": str(n) + "x" * 30000})
+            if answer.status != 200:
+                refused = answer
+                break
+            accepted.append(answer.json()["offset"])
+        assert refused is not None and (refused.status, refused.error()) == (503, "unavailable")
+        assert len(accepted) > 20
+        assert server.api.get("/readyz").status == 503
+        for offset in accepted:
+            assert client.next_message()["offset"] == offset
+        with server.connect() as other:  # what is there is served
+            assert other.subscribe("u", since="0")["offset"] == accepted[-1]
+            assert [other.next_message()["offset"] for _ in accepted] == accepted
+        ballast.unlink()
+        eventually(lambda: server.api.get("/readyz").status == 200)
+        again = server.api.to_user("u", "there is space again")["offset"]
+        assert client.next_message()["offset"] == again

@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include "log_harness.h"
 
@@ -194,6 +196,43 @@ TEST(SqliteLog, WhatIsErasedIsOverwrittenInTheFileAndCutFromTheLog) {
             EXPECT_EQ(bytes.find(trace), std::string::npos) << trace << " in " << file.path();
     }
     EXPECT_EQ(h->since("somebody else", 0).records.size(), 1u);
+}
+
+TEST(SqliteLog, TheWriteAheadLogIsBegunAnewAndAReaderOnlyDelaysThat) {
+    Disk disk;
+    auto options = disk.options();
+    options.wal_frames_max = 50;
+    auto& h = disk.open(options);
+    auto const wal_bytes = [&] { return std::filesystem::file_size(disk.file() + "-wal"); };
+    auto send = [&](int count) {
+        for (int i = 0; i < count; ++i)
+            h.send(std::to_string(i), std::string(5'000, 'x'));
+    };
+    send(300);
+    auto const usual = wal_bytes();
+    EXPECT_LT(usual, 600'000u);
+    std::string const reading = "(echo 'BEGIN; SELECT count(*) FROM entry;'; read line <'" +
+                                disk.directory.path + "/done') | sqlite3 -readonly '" + disk.file() + "' >'" +
+                                disk.directory.path + "/count' &";
+    if (std::system("command -v sqlite3 >/dev/null") != 0) GTEST_SKIP() << "needs the sqlite3 program";
+    ASSERT_EQ(std::system(("mkfifo '" + disk.directory.path + "/done' && " + reading).c_str()), 0);
+    while (!std::filesystem::exists(disk.directory.path + "/count") ||
+           std::filesystem::file_size(disk.directory.path + "/count") == 0)
+        std::this_thread::yield();
+    send(300);
+    EXPECT_GT(wal_bytes(), 2 * usual);
+    ASSERT_EQ(std::system(("echo >'" + disk.directory.path + "/done'").c_str()), 0);
+    // Once it has gone the log is begun anew, and what it has grown to is enough.
+    auto grown = wal_bytes();
+    for (int i = 0; i < 20 && wal_bytes() >= grown; ++i) {
+        send(30);
+        if (wal_bytes() == grown) break;
+        grown = wal_bytes();
+    }
+    send(600);
+    EXPECT_EQ(wal_bytes(), grown);
+    EXPECT_EQ(h.since("0", 0).unread_count, 0u);
+    EXPECT_FALSE(h.log.figures().down);
 }
 
 // ---- epochs -------------------------------------------------------------------------------------
