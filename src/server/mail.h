@@ -87,6 +87,12 @@ struct GatherAnswer {
     uint32_t closed = 0;
 };
 
+/// Whether each core tells the user's home core of each new connection of the user's.
+struct UserWatch {
+    UserId user;
+    bool on;
+};
+
 struct CloseConnection {
     net::StreamHandle handle;
     Errc code;
@@ -142,5 +148,9 @@ class Pending {
     std::vector<uint32_t> free_;
     uint32_t count_ = 0;
 };
+
+/// Drops what stands in the mailboxes when everybody has ended: counts of a user's connections may still be
+/// under way then. Core: none runs any more. @return what it was
+std::vector<MailKind> drop_mail(reactor::Mesh& mesh);
 
 }  // namespace rc::server

@@ -200,7 +200,9 @@ Result<void> run(const Config& config, const RunOptions& options) {
         options.ready(line);
         control->listen_for_signals();
     };
-    return reactor::run_cores(mesh, *clock, plans, ready);
+    auto ran = reactor::run_cores(mesh, *clock, plans, ready);
+    drop_mail(mesh);
+    return ran;
 }
 
 }  // namespace rc::server

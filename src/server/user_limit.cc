@@ -50,7 +50,7 @@ void UserLimit::on_mail(const reactor::Mail& mail) {
             break;
         }
         case MailKind::user_watch: {
-            auto [watch, token] = Parcel<Watch>::open(mail);
+            auto [watch, token] = Parcel<UserWatch>::open(mail);
             if (watch->on) {
                 watched_.insert(watch->user.text);
             } else {
@@ -108,7 +108,7 @@ bool UserLimit::tell_all(const UserId& user, bool on) {
     }
     for (uint32_t core = 0; core < workers_; ++core) {
         reactor.send(static_cast<reactor::CoreId>(core),
-                     Parcel<Watch>::mail(MailKind::user_watch, Watch{user, on}));
+                     Parcel<UserWatch>::mail(MailKind::user_watch, UserWatch{user, on}));
     }
     if (on) {
         watching_.insert(user.text);

@@ -29,10 +29,6 @@ class UserLimit final : public reactor::MailSink {
     void on_mail(const reactor::Mail& mail) override;
 
   private:
-    struct Watch {
-        UserId user;
-        bool on;
-    };
     void report(const UserId& user);
     void count(const UserId& user);
     void judge(const UserId& user, std::vector<GatherAnswer>&& answers);

@@ -72,6 +72,7 @@ class ServerRig {
             reactor::CoreScope const scope(static_cast<reactor::CoreId>(programs_.size() - 1));
             programs_.pop_back();
         }
+        server::drop_mail(mesh_);
     }
     ServerRig(const ServerRig&) = delete;
     ServerRig& operator=(const ServerRig&) = delete;
