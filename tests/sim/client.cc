@@ -129,11 +129,19 @@ void Client::meet_faults() {
         c.hard_error |= mine.send_error != EINTR && mine.send_error != EAGAIN;
         c.was_slow = true;
     }
+    if (world_.hit(Fault::end_error)) {
+        mine.shutdown_error = ENOTCONN;
+        mine.close_error = EIO;
+    }
     if (c.fin_sent || c.vanished) return;
     if (world_.hit(Fault::reset)) {
         trace("client {} resets", number_);
         c.reset = true;
-        mine.reset();
+        switch (chance_.below(3)) {
+            case 0: mine.hang_up(); break;
+            case 1: mine.time_out(); break;
+            default: mine.reset();
+        }
     } else if (world_.hit(Fault::half_close)) {
         if (!c.outbox.empty() && chance_.coin()) flush(c.outbox.size());
         c.fin_sent = true;
@@ -314,8 +322,9 @@ void Client::take_error(std::string_view text) {
                              (c.last_error == "subscription_failed" && c.view.open_ops().size() > 4) ||
                              (unknown && c.last_error == "invalid_message") ||
                              (unknown && c.last_error == "unauthorized" && !c.view.user_known());
+        if (unknown && c.last_error == "unauthorized") ++c.refusals;
         if (!allowed) violated_here(fmt::format("refused: {}", text));
-        c.view.refused(static_cast<uint32_t>(id));
+        c.view.refused(static_cast<uint32_t>(id), text.find("cannot be read") != std::string_view::npos);
     }
 }
 

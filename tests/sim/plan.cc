@@ -4,15 +4,15 @@ namespace rc::sim {
 namespace {
 
 constexpr std::array<std::string_view, kFaults> kNames{
-    "short receive", "short send",       "stalled reader",   "reset",
-    "half-close",    "vanish",           "receive error",    "send error",
-    "no buffer",     "multishot end",    "accept error",     "late receive",
-    "late send",     "late close",       "late accept",      "shuffled reap",
-    "lost cancel",   "stale completion", "full submissions", "late wake",
-    "frozen core",   "interleaved turn", "slow store",       "full store",
-    "clock jump",    "bad input",        "half message",     "flood",
-    "bad request",   "publisher cut",    "repeated publish", "disconnect",
-    "early drain",
+    "short receive",    "short send",  "stalled reader",   "reset",
+    "half-close",       "vanish",      "receive error",    "send error",
+    "end error",        "no buffer",   "multishot end",    "accept error",
+    "late receive",     "late send",   "late close",       "late accept",
+    "shuffled reap",    "lost cancel", "stale completion", "full submissions",
+    "late wake",        "frozen core", "interleaved turn", "slow store",
+    "full store",       "store down",  "clock jump",       "bad input",
+    "half message",     "flood",       "bad request",      "publisher cut",
+    "repeated publish", "disconnect",  "early drain",
 };
 
 // A client that breaks off or stalls ends what it could have shown, so these stay rare in any run.
@@ -23,6 +23,7 @@ bool ends_a_conversation(Fault fault) {
         case Fault::vanish:
         case Fault::receive_error:
         case Fault::send_error:
+        case Fault::store_down:
         case Fault::bad_input:
         case Fault::half_message:
         case Fault::clock_jump:

@@ -15,11 +15,12 @@ enum class Fault : uint8_t {
     short_receive,     // a peer's bytes come in small pieces
     short_send,        // a socket takes a part of a send
     stalled_reader,    // a socket takes nothing for a while
-    reset,             // RST by the peer
+    reset,             // RST by the peer, now or in answer to what is sent; or the kernel gives it up
     half_close,        // FIN by the peer, which goes on reading
     vanish,            // the peer is gone without a word
     receive_error,     // a receive fails: -EINTR, -EAGAIN, or for good
     send_error,        // likewise a send
+    end_error,         // a shutdown or a close fails
     no_buffer,         // receives find no provided buffer: -ENOBUFS
     multishot_end,     // a multishot receive ends with the bytes that it brings
     accept_error,      // EMFILE, ENFILE, ENOMEM or ECONNABORTED at accept
@@ -36,6 +37,7 @@ enum class Fault : uint8_t {
     interleaved_turn,  // another core has a turn between a core's last look at its mail and its sleep
     slow_store,        // outcomes of the store wait, answers to reads even behind later publications
     full_store,        // the store's queue or memory is full
+    store_down,        // the store answers that it takes nothing
     clock_jump,        // the clock jumps ahead by seconds
     bad_input,         // a client breaks the protocol
     half_message,      // a client stops in the middle of a message

@@ -21,8 +21,6 @@ class Run {
             publishers_.push_back(std::make_unique<Publisher>(world_, i));
     }
 
-    int64_t blocks_abandoned = 0;  // on the heap, by mails that nobody took before the end
-
     uint64_t all() {
         with_faults();
         world_.end_faults();
@@ -145,7 +143,7 @@ class Run {
             if (world_.rig().ring(i).operations() > 0)
                 violated(fmt::format("participant {} left operations", i));
         }
-        blocks_abandoned = world_.count_abandoned_mail();
+        world_.check_mail_left();
     }
 
     World world_;
@@ -153,13 +151,12 @@ class Run {
     std::vector<std::unique_ptr<Publisher>> publishers_;
 };
 
-uint64_t run_uncounted(uint64_t seed, uint32_t steps, Histogram& histogram, int64_t& blocks_abandoned) {
+uint64_t run_uncounted(uint64_t seed, uint32_t steps, Histogram& histogram) {
     where = {.seed = seed, .step = 0, .running = true};
     Plan plan(seed, steps);
     Run run(plan, histogram);
     auto const digest = run.all();
     run.count(histogram);
-    blocks_abandoned = run.blocks_abandoned;
     return digest;
 }
 
@@ -167,18 +164,16 @@ uint64_t run_uncounted(uint64_t seed, uint32_t steps, Histogram& histogram, int6
 
 uint64_t run(uint64_t seed, uint32_t steps, Histogram& histogram) {
     int64_t const blocks_before = live_blocks();
-    int64_t abandoned = 0;
-    uint64_t const digest = run_uncounted(seed, steps, histogram, abandoned);
-    int64_t const left = live_blocks() - blocks_before - abandoned;
+    uint64_t const digest = run_uncounted(seed, steps, histogram);
+    int64_t const left = live_blocks() - blocks_before;
     if (left != 0) violated(fmt::format("{} blocks of memory were left", left));
     where.running = false;
     return digest;
 }
 
 void warm_up(Histogram& histogram) {
-    int64_t abandoned = 0;
     for (uint64_t seed = 1; seed <= 8; ++seed)
-        run_uncounted(seed, 0, histogram, abandoned);
+        run_uncounted(seed, 0, histogram);
 }
 
 }  // namespace rc::sim

@@ -18,7 +18,13 @@ class SlowLog final : public store::Log, private store::Outcomes {
   public:
     explicit SlowLog(World& world) : world_(world), log_(options(world.plan)) {}
 
-    [[nodiscard]] bool submit(store::Request&& request) override { return log_.submit(std::move(request)); }
+    [[nodiscard]] bool submit(store::Request&& request) override {
+        if (!std::holds_alternative<store::Settle>(request) && world_.hit(Fault::store_down)) {
+            answer(*store::unavailable_answer(request));
+            return true;
+        }
+        return log_.submit(std::move(request));
+    }
     [[nodiscard]] store::Figures figures() const override { return log_.figures(); }
     bool step(WallTime now, store::Outcomes& out) override {
         bool const more = log_.step(now, *this);

@@ -181,7 +181,7 @@ void Client::say_nonsense() {
         case 3: return say(op, "whatever", "{}");
         case 4: return say(op, "subscribe", R"({"userId":1.5})");
         default:
-            if (c.view.user() == kNone) return;
+            if (!c.view.user_known()) return;
             ++c.refusals;
             return say(op, "subscribe", R"({"userId":"somebody-else"})");
     }

@@ -24,7 +24,9 @@ void View::Window::stop() {
 // --- what was asked for
 
 void View::asked(uint32_t id, const Op& op) {
-    ops_[id] = op;
+    auto& asked = ops_[id] = op;
+    asked.had_topics = held_topics();
+    asked.had_user = log_.maybe;
     switch (op.what) {
         case Op::What::subscribe:
             for (uint32_t t = 0; t < kTopicsMax; ++t)
@@ -133,7 +135,7 @@ void View::resumed(const Op& op, uint32_t, std::string_view text) {
     live_.become_sure(static_cast<uint32_t>(ledger_.live(user_).size()), stamp);
 }
 
-void View::refused(uint32_t id) {
+void View::refused(uint32_t id, bool half) {
     auto const at = ops_.find(id);
     if (at == ops_.end()) violated(fmt::format("an error for {} that nobody waits for", id));
     Op const op = at->second;
@@ -141,6 +143,12 @@ void View::refused(uint32_t id) {
     if (op.what == Op::What::unsubscribe || op.what == Op::What::unsubscribe_all)
         violated("an unsubscribe was refused");
     if (op.what != Op::What::subscribe || id < given_up_before_) return;
+    if (half) {
+        user_known_ = true;
+        log_.stop();
+        log_.maybe = live_.maybe = true;
+        return look_at_broadcasts();
+    }
     // Nothing has changed, so nothing more may come than before.
     auto const still_asked = [this](auto&& matches) {
         return std::any_of(ops_.begin(), ops_.end(), [&](const auto& entry) {
@@ -149,12 +157,13 @@ void View::refused(uint32_t id) {
     };
     for (uint32_t t = 0; t < kTopicsMax; ++t) {
         auto& topic = topics_[t];
-        if ((op.topics >> t & 1) == 0 || topic.sure || topic.started) continue;
+        if ((op.topics >> t & 1) == 0 || topic.sure || topic.started || (op.had_topics >> t & 1) != 0)
+            continue;
         topic.maybe = still_asked([t](const Op& other) { return (other.topics >> t & 1) != 0; });
     }
     bool const user_asked = still_asked([](const Op& other) { return other.user; });
-    if (op.user && !log_.sure && !log_.started) log_.maybe = user_asked;
-    if (op.user && !live_.sure && !live_.started) live_.maybe = user_asked;
+    if (op.user && !op.had_user && !log_.sure && !log_.started) log_.maybe = user_asked;
+    if (op.user && !op.had_user && !live_.sure && !live_.started) live_.maybe = user_asked;
     look_at_broadcasts();
 }
 
@@ -175,7 +184,7 @@ void View::look_at_broadcasts() {
 uint32_t View::held_topics() const {
     uint32_t out = 0;
     for (uint32_t t = 0; t < kTopicsMax; ++t)
-        out |= (topics_[t].sure ? 1U : 0U) << t;
+        out |= (topics_[t].maybe ? 1U : 0U) << t;
     return out;
 }
 

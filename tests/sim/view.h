@@ -26,6 +26,9 @@ struct Op {
     bool valid_after = true;  // an offset that this log has given
     bool sync = false;
     uint32_t marked = kNone;  // n of a notification
+    // What might have come already when it was asked.
+    uint32_t had_topics = 0;
+    bool had_user = false;
 };
 
 /// What one connection must and may get, by what it asked for and what was accepted: the ledger's order, each
@@ -38,7 +41,8 @@ class View {
 
     void asked(uint32_t id, const Op& op);
     void acknowledged(uint32_t id, std::string_view text);
-    void refused(uint32_t id);
+    /// @param half  a resume whose log could not be read: its subscription stands, without a replay
+    void refused(uint32_t id, bool half);
     /// Any text but a heartbeat, an ack or an error.
     void delivered(std::string_view text);
 
@@ -46,7 +50,7 @@ class View {
     void check_caught_up() const;
 
     [[nodiscard]] const std::map<uint32_t, Op>& open_ops() const { return ops_; }
-    [[nodiscard]] uint32_t held_topics() const;       // as far as is known
+    [[nodiscard]] uint32_t held_topics() const;       // perhaps
     [[nodiscard]] uint32_t undecided_topics() const;  // with an op under way
     [[nodiscard]] uint32_t user() const { return user_; }
     void set_user(uint32_t user) { user_ = user; }

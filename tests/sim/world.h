@@ -95,9 +95,9 @@ class World {
     void check_all_gone();
     /// What everybody is doing, for a failure's report.
     [[nodiscard]] std::string describe();
-    /// Mails that stand in the mailboxes when everybody has ended. Those that count a user's connections may;
-    /// whatever else is under way holds the end up. @return their blocks on the heap, one each
-    int64_t count_abandoned_mail();
+    /// Of the mails that stand in the mailboxes when everybody has ended, none is one that somebody waits
+    /// for.
+    void check_mail_left();
 
     Plan& plan;
     Chance& chance;
