@@ -162,7 +162,6 @@ void Client::vanish() {
 
 void Client::act() {
     if (!connection_) {
-        // At the end of the table's accepts, many would wait for ever.
         if (chance_.below(3) == 0 && world_.signals() < 2) connect();
         return;
     }

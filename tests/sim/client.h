@@ -36,7 +36,6 @@ class Client final : public Peer, private ws::CodecSink {
     void vanish();
     /// Asks for its log, if it has come back for that.
     void introduce();
-    [[nodiscard]] bool connected() const { return connection_.has_value(); }
 
   private:
     enum class Phase : uint8_t { handshake, open, closing, over };

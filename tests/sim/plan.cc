@@ -78,7 +78,7 @@ Plan::Plan(uint64_t run_seed, uint32_t steps_wanted)
     clients = c.between(1, 9);
     publishers = c.between(1, 3);
     bool const is_long = c.below(256) == 0;
-    steps = steps_wanted > 0 ? steps_wanted : is_long ? c.between(2000, 8000) : c.between(100, 700);
+    steps = steps_wanted > 0 ? steps_wanted : is_long ? c.between(3000, 10000) : c.between(100, 1200);
     step_time = c.of({Duration(microseconds(20)), Duration(milliseconds(1)), Duration(milliseconds(30))});
     payload_bytes = c.of({0U, 20U, 200U, 3000U});
     end = static_cast<End>(c.below(4));

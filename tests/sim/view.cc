@@ -94,7 +94,7 @@ void View::acknowledged(uint32_t id, std::string_view text) {
                 sync_since_ = stamp;
             }
             if (op.resume == Op::Resume::since || op.resume == Op::Resume::unread) {
-                resumed(op, id, text);
+                resumed(op, text);
             } else if (op.user) {
                 log_.become_sure(static_cast<uint32_t>(ledger_.log(user_).size()), stamp);
                 live_.become_sure(static_cast<uint32_t>(ledger_.live(user_).size()), stamp);
@@ -109,7 +109,7 @@ void View::acknowledged(uint32_t id, std::string_view text) {
     look_at_broadcasts();
 }
 
-void View::resumed(const Op& op, uint32_t, std::string_view text) {
+void View::resumed(const Op& op, std::string_view text) {
     auto const stamp = ledger_.newest_stamp();
     auto const newest = number_after(text, R"("offset":"e-)");
     bool const gap = text.find(R"("gap":true)") != std::string_view::npos;

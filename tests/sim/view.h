@@ -56,7 +56,6 @@ class View {
     void set_user(uint32_t user) { user_ = user; }
     [[nodiscard]] bool user_known() const { return user_known_; }  // by an ack
     [[nodiscard]] uint64_t newest_offset() const { return newest_offset_; }
-    [[nodiscard]] bool receives() const { return log_.sure; }
     [[nodiscard]] bool ever_resumed() const { return ever_resumed_; }
 
   private:
@@ -77,7 +76,7 @@ class View {
     void take_logged(uint32_t place, bool has_offset);
     void take_mark(std::string_view text);
     void take_stamp(uint64_t stamp, uint32_t lane);
-    void resumed(const Op& op, uint32_t id, std::string_view text);
+    void resumed(const Op& op, std::string_view text);
     void look_at_broadcasts();
     [[nodiscard]] bool may_lack_topic(const Publication& publication) const;
     [[nodiscard]] bool has_twin(const UserEvent& mark) const;
