@@ -322,9 +322,12 @@ bool Core::gather(const GatherRequest& request, Gathered then) {
     }
     uint64_t const token = next_gathering_++;
     gatherings_[token] = {shared_.workers, {}, std::move(then)};
+    // Stamped: behind every publication that was answered before, or a disconnect would overtake it.
+    uint64_t const stamp = reactor_.mesh().next_stamp();
     for (uint32_t core = 0; core < shared_.workers; ++core) {
-        reactor_.request(static_cast<reactor::CoreId>(core),
-                         Parcel<GatherRequest>::mail(MailKind::gather_request, request, token));
+        auto mail = Parcel<GatherRequest>::mail(MailKind::gather_request, request, token);
+        mail.stamp = stamp;
+        reactor_.request(static_cast<reactor::CoreId>(core), mail);
     }
     return true;
 }

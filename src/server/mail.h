@@ -26,7 +26,7 @@ enum class MailKind : uint8_t {
     live_request,       // core -> home core; request
     live_answer,        // home core -> core; answer
     live_publication,   // home core -> every core; one way, stamped
-    gather_request,     // core -> every core; request
+    gather_request,     // core -> every core; request, stamped
     gather_answer,      // every core -> core; answer
     user_count,         // core -> the user's home core; one way
     user_watch,         // the user's home core -> every core; one way

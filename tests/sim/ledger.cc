@@ -113,6 +113,7 @@ void Ledger::posted(const reactor::Mail& mail) {
             logs_[u].push_back(event);
             break;
         }
+        case server::MailKind::gather_request: break;  // stands behind what was published before it
         default: violated("a stamp on a mail that is no publication");
     }
 }

@@ -24,7 +24,7 @@ struct alignas(64) Mail {
     uint8_t kind = 0;  // whose business it is, see Reactor::bind_mail
     CoreId from = 0;
     Role role = one_way;
-    uint64_t stamp = 0;  // of a publication: its place among all of them, see Mesh::next_stamp; else 0
+    uint64_t stamp = 0;  // its place among the publications of all cores, see Mesh::next_stamp; 0: any
     alignas(8) std::array<std::byte, kPayloadBytes> payload;
 
     template <class T>
