@@ -115,6 +115,8 @@ def test_serves_behind_the_units_system_call_filter(start_server, manager, refus
     server = start_server(workers=2, env=manager.env, under=behind_the_units_filter(refused),
                           settings={"drain_time": "200ms"})
     assert "READY" in manager.next()
+    if not pinned:  # the log may come behind the ready line
+        server.wait_for_stderr("runs unpinned")
     assert ("runs unpinned" in server.stderr) is not pinned, server.stderr
     clients = [server.connect() for _ in range(8)]
     for n, client in enumerate(clients):
