@@ -524,8 +524,10 @@ void Session::on_chunk(store::ReadAnswer&& answer) {
     replay.asking = false;
     if (answer.unavailable) {
         constexpr std::string_view kWords = "the store cannot be read; resume later";
-        // In the middle of a replay whoever goes on would miss something and not know.
-        if (replay.acked) return close_with(Errc::internal_error, kWords, ws::CloseCode::internal);
+        // Whoever goes on in the middle of a replay, or after live messages were left to it, would miss
+        // something and not know.
+        if (replay.acked || replay.dropped_max > 0)
+            return close_with(Errc::internal_error, kWords, ws::CloseCode::internal);
         refuse(Errc::internal_error, kWords, replay.resume.id);
         if (connection_.is_open()) go_live();
         return;

@@ -1,6 +1,8 @@
 // What clients and publishers hear while the disk refuses.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "../../support/world.h"
 #include "texts.h"
 
@@ -76,6 +78,29 @@ TEST(StoreDown, AReplayThatCannotBeReadOnEndsTheConnection) {
     EXPECT_EQ(error_code(texts.back()), "internal_error");
     EXPECT_LT(texts.size(), 400U);
     EXPECT_EQ(client.close(), "1011 internal_error");
+}
+
+// What comes for the user while a resume is awaited is left to the resume. When that cannot be read, it has
+// to be told, or the client goes on and misses it.
+TEST(StoreDown, AResumeThatCannotBeReadLosesNothingThatCameMeanwhile) {
+    uint32_t went_on = 0, ended = 0;
+    for (uint64_t seed = 1; seed <= seeds(200); ++seed) {
+        TestWorld world({.workers = 2, .seed = seed, .delay_store = true});
+        auto& client = world.connect(0);
+        client.say(subscribe(R"({"userId":"u"})"));
+        world.set_store_fault(Fault::everything);
+        client.post(subscribe(R"({"userId":"u","since":"0"})"));
+        for (uint64_t i = 0; i < 8 * (seed % 5); ++i)
+            world.step();
+        world.set_store_fault(Fault::none);
+        ASSERT_EQ(world.publish(to_user(1), 1).status, 200);
+        bool const got =
+            std::ranges::any_of(client.take(), [](auto& text) { return text.find(R"("n":1)") != text.npos; });
+        ASSERT_NE(got, client.close() == "1011 internal_error") << seed;
+        ++(got ? went_on : ended);
+    }
+    EXPECT_GT(went_on, 0U);
+    EXPECT_GT(ended, 0U);
 }
 
 }  // namespace
