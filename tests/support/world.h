@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fake_ring.h"
+#include "held_outcomes.h"
 #include "ringcast/store/memory_log.h"
 #include "ringcast/ws/codec.h"
 #include "ringcast/ws/frame.h"
@@ -32,9 +33,8 @@ namespace rc::test {
 
 using Texts = std::vector<std::string>;
 
-/// Holds back what comes out of a log, by chance. Publications and read marks keep their order; an answer to
-/// a Read may be overtaken by what was committed after its snapshot, as with a log that reads on the side.
-class DelayedLog final : public store::Log, private store::Outcomes {
+/// Holds back what comes out of a log, by chance.
+class DelayedLog final : public store::Log {
   public:
     DelayedLog(std::unique_ptr<store::Log> log, FakeEntropy& chance)
         : log_(std::move(log)), chance_(chance) {}
@@ -42,45 +42,16 @@ class DelayedLog final : public store::Log, private store::Outcomes {
     [[nodiscard]] bool submit(store::Request&& request) override { return log_->submit(std::move(request)); }
     [[nodiscard]] store::Figures figures() const override { return log_->figures(); }
     bool step(WallTime now, store::Outcomes& out) override {
-        bool const more = log_->step(now, *this);
-        while (!held_.empty() && chance_.next() % 3 != 0) {
-            held_.front()(out);
-            held_.erase(held_.begin());
-        }
-        std::erase_if(reads_, [&](auto& answer) {
-            if (chance_.next() % 4 != 0) return false;
-            out.answer(std::move(answer));
-            return true;
-        });
-        return more || !held_.empty() || !reads_.empty();
+        bool const more = log_->step(now, held_);
+        held_.release(out, [this] { return chance_.next() % 3 != 0; });
+        held_.release_reads(out, [this] { return chance_.next() % 4 == 0; });
+        return more || !held_.empty();
     }
 
   private:
-    void publication(std::shared_ptr<const store::Publication> publication) override {
-        held_.emplace_back([publication](store::Outcomes& out) { out.publication(publication); });
-    }
-    void read_mark(std::shared_ptr<const store::ReadMark> mark) override {
-        held_.emplace_back([mark](store::Outcomes& out) { out.read_mark(mark); });
-    }
-    void settled(store::Ticket ticket) override {
-        held_.emplace_back([ticket](store::Outcomes& out) { out.settled(ticket); });
-    }
-    void answer(store::Answer answer) override {
-        // Behind what was held when its snapshot was made; then by chance.
-        held_.emplace_back(
-            [this, shared = std::make_shared<store::Answer>(std::move(answer))](store::Outcomes& out) {
-                if (std::holds_alternative<store::ReadAnswer>(*shared)) {
-                    reads_.push_back(std::move(*shared));
-                } else {
-                    out.answer(std::move(*shared));
-                }
-            });
-    }
-
     std::unique_ptr<store::Log> log_;
     FakeEntropy& chance_;
-    std::vector<std::function<void(store::Outcomes&)>> held_;
-    std::vector<store::Answer> reads_;
+    HeldOutcomes held_;
 };
 
 class TestWorld {
