@@ -1,36 +1,10 @@
 #include "ringcast/net/acceptor.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <cerrno>
-#include <cstring>
-
-#include "ringcast/base/address.h"
 
 namespace rc::net {
 namespace {
 constexpr Duration kRearmAfter = milliseconds(100);  // out of descriptors: one may be free again by then
-}
-
-PeerAddress PeerAddress::from(const io::PeerBuffer& peer) {
-    PeerAddress out;
-    sockaddr_storage storage{};
-    std::memcpy(&storage, peer.storage.data(), std::min<std::size_t>(peer.size, peer.storage.size()));
-    if (auto address = Address::from_sockaddr(storage, peer.size)) {
-        out.family = storage.ss_family;
-        out.port = address->port;
-        out.ip = address->ip;
-    }
-    return out;
-}
-
-std::string PeerAddress::format() const {
-    switch (family) {
-        case AF_INET: return Address::v4({ip[0], ip[1], ip[2], ip[3]}, port).format();
-        case AF_INET6: return Address::v6(ip, port).format();
-        default: return "unix";
-    }
 }
 
 Acceptor::Acceptor(reactor::Reactor& reactor, uint8_t table_id, bool direct, AcceptHandler& handler)

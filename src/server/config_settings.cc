@@ -130,7 +130,7 @@ const std::array kSettings{
 
     Setting{"proxy.protocol", BooleanAt{field<&Config::proxy, &ProxyConfig::protocol>},
             "a PROXY protocol header must come first on every client connection", "", kNotYet},
-    Setting{"proxy.trusted", TextsAt{field<&Config::proxy, &ProxyConfig::trusted>},
+    Setting{"proxy.trusted", NetworksAt{field<&Config::proxy, &ProxyConfig::trusted>},
             "networks whose forwarding headers, PROXY headers and user header count", "", kNotYet},
 };
 
@@ -286,6 +286,14 @@ Result<void> put(const Setting& setting, Config& config, const Value& value) {
                        at.in(config) = std::move(origins);
                        return {};
                    },
+                   [&](const NetworksAt& at) -> Result<void> {
+                       const auto* given = std::get_if<std::vector<std::string>>(&value);
+                       if (!given) return must_be();
+                       auto networks = net::Networks::parse(*given);
+                       if (!networks) return tl::unexpected(std::move(networks.error()));
+                       at.in(config) = std::move(*networks);
+                       return {};
+                   },
                    [&](const AddressesAt& at) -> Result<void> {
                        const auto* given = std::get_if<std::vector<std::string>>(&value);
                        if (!given) return must_be();
@@ -295,6 +303,13 @@ Result<void> put(const Setting& setting, Config& config, const Value& value) {
                        return {};
                    }},
         setting.place);
+}
+
+bool takes_list(const Setting& setting) {
+    return std::holds_alternative<TextsAt>(setting.place) ||
+           std::holds_alternative<OriginsAt>(setting.place) ||
+           std::holds_alternative<NetworksAt>(setting.place) ||
+           std::holds_alternative<AddressesAt>(setting.place);
 }
 
 constexpr struct {
@@ -309,9 +324,7 @@ std::span<const Setting> settings() {
 }
 
 Value read_texts(const Setting& setting, std::span<const std::string> texts) {
-    if (std::holds_alternative<TextsAt>(setting.place) || std::holds_alternative<OriginsAt>(setting.place) ||
-        std::holds_alternative<AddressesAt>(setting.place))
-        return split_at_commas(texts);
+    if (takes_list(setting)) return split_at_commas(texts);
     if (texts.size() != 1) return Unsuitable{};
     const auto& text = texts.front();
     if (std::holds_alternative<BooleanAt>(setting.place)) {
@@ -356,6 +369,7 @@ std::string expectation(const Setting& setting) {
                                  },
                                  [](const TextsAt&) -> std::string { return "a list of strings"; },
                                  [](const OriginsAt&) -> std::string { return "a list of origins"; },
+                                 [](const NetworksAt&) -> std::string { return "a list of networks"; },
                                  [](const AddressesAt&) -> std::string { return "a list of addresses"; }},
                       setting.place);
 }
@@ -377,6 +391,7 @@ std::string toml_text(const Setting& setting, const Config& config) {
                    [&](const TextAt& at) { return quoted(at.in(copy)); },
                    [&](const TextsAt& at) { return texts(at.in(copy)); },
                    [&](const OriginsAt& at) { return texts(at.in(copy)); },
+                   [&](const NetworksAt& at) { return texts(at.in(copy).texts()); },
                    [&](const AddressesAt& at) {
                        std::vector<std::string> out;
                        for (const auto& [address, may_lack_family] : at.in(copy))
@@ -406,16 +421,13 @@ std::vector<SettingDescription> describe_settings() {
     Config const defaults;
     for (const auto& setting : settings()) {
         bool const is_switch = std::holds_alternative<BooleanAt>(setting.place);
-        bool const takes_list = std::holds_alternative<TextsAt>(setting.place) ||
-                                std::holds_alternative<OriginsAt>(setting.place) ||
-                                std::holds_alternative<AddressesAt>(setting.place);
         out.push_back({.path = std::string(setting.path),
                        .environment = environment_name(setting),
                        .flag = std::string(setting.flag),
                        .default_value = toml_text(setting, defaults),
                        .expected = expectation(setting),
                        .help = std::string(setting.help),
-                       .takes_list = takes_list,
+                       .takes_list = takes_list(setting),
                        .is_switch = is_switch,
                        .available = setting.available});
     }

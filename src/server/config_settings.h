@@ -40,11 +40,14 @@ struct TextsAt {
 struct OriginsAt {
     std::vector<std::string>& (*in)(Config&);
 };
+struct NetworksAt {
+    net::Networks& (*in)(Config&);
+};
 struct AddressesAt {
     std::vector<ListenAddress>& (*in)(Config&);
 };
-using Place =
-    std::variant<BooleanAt, IntegerAt, DurationAt, ChoiceAt, TextAt, TextsAt, OriginsAt, AddressesAt>;
+using Place = std::variant<BooleanAt, IntegerAt, DurationAt, ChoiceAt, TextAt, TextsAt, OriginsAt, NetworksAt,
+                           AddressesAt>;
 
 struct Setting {
     std::string_view path;

@@ -2,26 +2,15 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "ringcast/io/network.h"
 #include "ringcast/metrics/metrics.h"
+#include "ringcast/net/peer_address.h"
 #include "ringcast/net/refusals.h"
 #include "ringcast/reactor/reactor.h"
 
 namespace rc::net {
-
-/// A peer's address as a connection keeps it: 20 bytes, turned into text when somebody asks.
-struct PeerAddress {
-    uint16_t family = 0;
-    uint16_t port = 0;
-    std::array<uint8_t, 16> ip{};
-
-    static PeerAddress from(const io::PeerBuffer& peer);
-    /// As base's Address writes it; "unix" for a peer without an address.
-    [[nodiscard]] std::string format() const;
-};
 
 class AcceptHandler {
   public:

@@ -12,6 +12,7 @@
 #include "ringcast/base/log.h"
 #include "ringcast/base/result.h"
 #include "ringcast/base/time.h"
+#include "ringcast/net/networks.h"
 
 namespace rc::server {
 
@@ -71,7 +72,7 @@ struct AuthConfig {
 
 struct ProxyConfig {
     bool protocol = false;
-    std::vector<std::string> trusted;
+    net::Networks trusted;
 };
 
 /// The settings as contract.md 7 names them, checked, each in its range. Immutable once the server runs.

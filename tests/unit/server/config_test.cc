@@ -407,6 +407,8 @@ TEST(Config, WhatIsNotThereYetStopsTheStart) {
     EXPECT_EQ(refusal("[auth]\nmode = 'header'"),
               ":2: auth.mode: \"header\" is not available in this version");
     EXPECT_EQ(refusal("proxy.protocol = true"), ":1: proxy.protocol: true is not available in this version");
+    EXPECT_EQ(refusal("proxy.trusted = ['10.1.2.3/8']"),
+              ":1: proxy.trusted: \"10.1.2.3/8\" is not a network: bits are set behind the first 8");
     EXPECT_EQ(refusal("proxy.trusted = ['10.0.0.0/8']"),
               ":1: proxy.trusted: [\"10.0.0.0/8\"] is not available in this version");
     EXPECT_EQ(refusal("listen = ['unix:/run/r.sock']"),
