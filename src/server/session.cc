@@ -121,6 +121,7 @@ void Session::on_closed() {
 
 void Session::leave_hub() {
     replay_.reset();
+    claims_.reset();
     if (!counted_) return;
     counted_ = false;
     core_.metrics().clients_open.subtract();
@@ -238,16 +239,14 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
         return refuse(Errc::internal_error, "the store is busy; try again", id);
     }
 
+    auto parts = parts_of(subscribe);
     if (subscribe.user) {
-        bool const is_new = user_.text.empty();
-        if (is_new) {
+        if (user_.text.empty()) {
             user_ = *subscribe.user;
             shard.set_user(slot(), user_);
         }
         receiving_ = true;
         shard.set_receiving(slot(), true);
-        if (is_new) core_.user_limit().joined(user_);
-        if (!connection_.is_open()) return;  // it was one connection too many
     }
     if (subscribe.topics) {
         for (const auto& topic : *subscribe.topics)
@@ -258,14 +257,80 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
 
     // With the user's updates turned off a resume has nothing to send either, but is answered.
     if (resumes && receiving_) {
-        start_replay(resume_of(subscribe, id));
+        start_replay(resume_of(subscribe, id, claim(std::move(parts))));
     } else if ((resumes || subscribe.offsets) && has_user) {
-        ask_for_offset(id, false);
-    } else if (subscribe.offsets) {
-        send_resume_ack(id, 0, false, 0);
+        ask_for_offset(id, claim(std::move(parts)), false);
     } else {
-        acknowledge(id, "{}");
+        stand(parts);
+        if (!connection_.is_open()) return;  // it was one connection too many
+        if (subscribe.offsets) {
+            send_resume_ack(id, 0, false, 0);
+        } else {
+            acknowledge(id, "{}");
+        }
     }
+}
+
+Claims::Parts Session::parts_of(const proto::Subscribe& subscribe) const {
+    static const Claims::Parts kNone;
+    auto const& open = claims_ ? claims_->open() : kNone;
+    Claims::Parts parts;
+    if (subscribe.topics) {
+        for (const auto& topic : *subscribe.topics) {
+            if (!core_.shard().holds(slot(), topic) || open.topics.contains(topic))
+                parts.topics.insert(topic);
+        }
+    }
+    parts.user = subscribe.user && (user_.text.empty() || open.user);
+    parts.receiving = subscribe.user && (!receiving_ || open.receiving);
+    parts.offsets = (subscribe.since || subscribe.replay_unread || subscribe.offsets) &&
+                    (!wants_offsets_ || open.offsets);
+    parts.sync = subscribe.sync && (!wants_sync_ || open.sync);
+    return parts;
+}
+
+uint32_t Session::claim(Claims::Parts&& parts) {
+    if (!claims_) claims_ = std::make_unique<Claims>();
+    return claims_->add(std::move(parts));
+}
+
+void Session::settle(const Claims::Parts& parts) {
+    if (claims_) claims_->settle(parts);
+}
+
+// The oldest of too many connections of the user goes, perhaps this one.
+void Session::stand(const Claims::Parts& parts) {
+    settle(parts);
+    if (parts.user) core_.user_limit().joined(user_);
+}
+
+void Session::succeed(uint32_t claim) {
+    auto const parts = claims_->succeed(claim);
+    if (claims_->empty()) claims_.reset();
+    if (parts.user) core_.user_limit().joined(user_);
+}
+
+void Session::take_back(uint32_t claim) {
+    auto const parts = claims_->fail(claim);
+    if (claims_->empty()) claims_.reset();
+    auto& shard = core_.shard();
+    for (const auto& topic : parts.topics)
+        shard.unsubscribe(slot(), topic);
+    if (parts.receiving) {
+        receiving_ = false;
+        shard.set_receiving(slot(), false);
+    }
+    if (parts.user) {
+        shard.clear_user(slot());
+        core_.user_limit().left(std::exchange(user_, {}));
+    }
+    if (parts.offsets) wants_offsets_ = false;
+    if (parts.sync) wants_sync_ = false;
+    if (!replay_) return;
+    keep_held([&](const LivePublication& held) {
+        if (held.broadcast) return receiving_ || shard.topic_count(slot()) > 0;
+        return (held.users.empty() || receiving_) && (held.topic.empty() || shard.holds(slot(), held.topic));
+    });
 }
 
 void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto::MessageId>& id) {
@@ -276,6 +341,7 @@ void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto:
     if (unsubscribe.topics) {
         for (const auto& topic : *unsubscribe.topics)
             shard.unsubscribe(slot(), topic);
+        settle({.topics = {unsubscribe.topics->begin(), unsubscribe.topics->end()}});
         if (replay_) {
             keep_held([&](const LivePublication& held) {
                 return std::ranges::find(*unsubscribe.topics, held.topic) == unsubscribe.topics->end();
@@ -284,6 +350,7 @@ void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto:
     } else {
         shard.drop_topics(slot());
         receiving_ = false;
+        if (claims_) claims_->settle({.topics = claims_->open().topics, .receiving = true});
         if (replay_) {
             keep_held([](const LivePublication& held) { return held.broadcast; });
             give_up_replay();
@@ -395,21 +462,23 @@ void Session::send_resume_ack(const std::optional<proto::MessageId>& id, uint64_
 }
 
 // Nothing is read for it: live messages go on, each with its offset.
-void Session::ask_for_offset(const std::optional<proto::MessageId>& id, bool gap) {
+void Session::ask_for_offset(const std::optional<proto::MessageId>& id, uint32_t claim, bool gap) {
     store::Read read{.user = user_,
                      .mode = store::Read::Mode::unread,
                      .after = UINT64_MAX,
                      .records_max = 1,
                      .bytes_max = 1};
     core_.store().submit(
-        std::move(read), [&core = core_, handle = handle(), id, gap](store::Answer&& answer) {
+        std::move(read), [&core = core_, handle = handle(), id, claim, gap](store::Answer&& answer) {
             Session* self = core.find(handle);
             if (!self || !self->is_open()) return;
             auto const& now = std::get<store::ReadAnswer>(answer);
             if (now.unavailable) {
+                self->take_back(claim);
                 return self->refuse(Errc::internal_error, "the store cannot be read; try again", id);
             }
             self->send_resume_ack(id, now.cut, gap, now.unread_count);
+            self->succeed(claim);
         });
 }
 
@@ -417,16 +486,14 @@ void Session::ask_for_offset(const std::optional<proto::MessageId>& id, bool gap
 void Session::give_up_replay() {
     send_held(replay_->held.size());
     auto const replay = std::move(replay_);
-    auto answer = [this](const std::optional<proto::MessageId>& id) {
-        if (core_.store().has_place()) {
-            ask_for_offset(id, true);
-        } else {
-            refuse(Errc::internal_error, "the store is busy; the replay was given up", id);
-        }
+    auto answer = [this](const Resume& resume) {
+        if (core_.store().has_place()) return ask_for_offset(resume.id, resume.claim, true);
+        take_back(resume.claim);
+        refuse(Errc::internal_error, "the store is busy; the replay was given up", resume.id);
     };
-    if (!replay->acked) answer(replay->resume.id);
+    if (!replay->acked) answer(replay->resume);
     for (const auto& resume : replay->next) {
-        if (connection_.is_open()) answer(resume.id);
+        if (connection_.is_open()) answer(resume);
     }
 }
 
@@ -458,10 +525,10 @@ void Session::keep_held(Wanted&& wanted) {
 }
 
 Session::Resume Session::resume_of(const proto::Subscribe& subscribe,
-                                   const std::optional<proto::MessageId>& id) const {
-    if (subscribe.replay_unread) return {.mode = store::Read::Mode::unread, .id = id};
-    if (*subscribe.since == "0") return {.mode = store::Read::Mode::everything, .id = id};
-    Resume resume{.id = id};
+                                   const std::optional<proto::MessageId>& id, uint32_t claim) const {
+    if (subscribe.replay_unread) return {.mode = store::Read::Mode::unread, .id = id, .claim = claim};
+    if (*subscribe.since == "0") return {.mode = store::Read::Mode::everything, .id = id, .claim = claim};
+    Resume resume{.id = id, .claim = claim};
     auto const text = std::string_view(*subscribe.since);
     auto const dash = text.rfind('-');
     std::from_chars(text.data() + dash + 1, text.data() + text.size(), resume.after);
@@ -524,10 +591,12 @@ void Session::on_chunk(store::ReadAnswer&& answer) {
     replay.asking = false;
     if (answer.unavailable) {
         constexpr std::string_view kWords = "the store cannot be read; resume later";
-        // Whoever goes on in the middle of a replay, or after live messages were left to it, would miss
-        // something and not know.
-        if (replay.acked || replay.dropped_max > 0)
+        // Whoever goes on in the middle of a replay, or after messages that it had a right to were left to
+        // it, would miss something and not know.
+        auto const received_before = [this] { return receiving_ && !claims_->open().receiving; };
+        if (replay.acked || (replay.dropped_max > 0 && received_before()))
             return close_with(Errc::internal_error, kWords, ws::CloseCode::internal);
+        take_back(replay.resume.claim);
         refuse(Errc::internal_error, kWords, replay.resume.id);
         if (connection_.is_open()) go_live();
         return;
@@ -535,6 +604,8 @@ void Session::on_chunk(store::ReadAnswer&& answer) {
     if (!replay.acked) {
         replay.acked = true;
         send_resume_ack(replay.resume.id, answer.cut, answer.gap, answer.unread_count);
+        succeed(replay.resume.claim);
+        if (!connection_.is_open()) return;
     }
     replay.upto = answer.cut;
     for (const auto& record : answer.records) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "admission.h"
+#include "claims.h"
 #include "mail.h"
 #include "rate_window.h"
 #include "ringcast/hub/shard.h"
@@ -69,6 +70,7 @@ class Session final : private ws::ConnectionHandler {
         store::Read::Mode mode = store::Read::Mode::since;
         uint64_t after = 0;
         std::optional<proto::MessageId> id;
+        uint32_t claim = 0;
     };
     // A message that no log keeps. It goes before the first record above `offset_before`, and at the end of
     // the replay otherwise. An unsubscribe takes it out again.
@@ -119,15 +121,23 @@ class Session final : private ws::ConnectionHandler {
     /// Likewise, and counts it as a delivery.
     void send_delivery(const FrameRef& frame);
 
+    /// What it asks for that is not there, or is there by a claim alone.
+    [[nodiscard]] Claims::Parts parts_of(const proto::Subscribe& subscribe) const;
+    uint32_t claim(Claims::Parts&& parts);
+    void settle(const Claims::Parts& parts);
+    void stand(const Claims::Parts& parts);
+    void succeed(uint32_t claim);
+    void take_back(uint32_t claim);
+
     [[nodiscard]] Resume resume_of(const proto::Subscribe& subscribe,
-                                   const std::optional<proto::MessageId>& id) const;
+                                   const std::optional<proto::MessageId>& id, uint32_t claim) const;
     void start_replay(Resume resume);
     void give_up_replay();
     void send_held(std::size_t count);
     void send_held_before(uint64_t offset);
     template <class Wanted>
     void keep_held(Wanted&& wanted);
-    void ask_for_offset(const std::optional<proto::MessageId>& id, bool gap);
+    void ask_for_offset(const std::optional<proto::MessageId>& id, uint32_t claim, bool gap);
     void ask_again_with_marks();
     void read_chunk();
     void on_chunk(store::ReadAnswer&& answer);
@@ -145,6 +155,7 @@ class Session final : private ws::ConnectionHandler {
     RateWindow messages_, control_frames_;
     MonoTime opened_{}, last_active_{}, next_heartbeat_{};
     std::unique_ptr<Replay> replay_;
+    std::unique_ptr<Claims> claims_;  // null: none
     uint32_t replay_serial_ = 0;
     uint8_t refusals_in_a_row_ = 0;
     bool counted_ = false;  // among the core's open clients

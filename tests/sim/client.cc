@@ -323,7 +323,7 @@ void Client::take_error(std::string_view text) {
                              (unknown && c.last_error == "unauthorized" && !c.view.user_known());
         if (unknown && c.last_error == "unauthorized") ++c.refusals;
         if (!allowed) violated_here(fmt::format("refused: {}", text));
-        c.view.refused(static_cast<uint32_t>(id), text.find("cannot be read") != std::string_view::npos);
+        c.view.refused(static_cast<uint32_t>(id));
     }
 }
 

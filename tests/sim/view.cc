@@ -135,7 +135,7 @@ void View::resumed(const Op& op, std::string_view text) {
     live_.become_sure(static_cast<uint32_t>(ledger_.live(user_).size()), stamp);
 }
 
-void View::refused(uint32_t id, bool half) {
+void View::refused(uint32_t id) {
     auto const at = ops_.find(id);
     if (at == ops_.end()) violated(fmt::format("an error for {} that nobody waits for", id));
     Op const op = at->second;
@@ -143,27 +143,30 @@ void View::refused(uint32_t id, bool half) {
     if (op.what == Op::What::unsubscribe || op.what == Op::What::unsubscribe_all)
         violated("an unsubscribe was refused");
     if (op.what != Op::What::subscribe || id < given_up_before_) return;
-    if (half) {
-        user_known_ = true;
-        log_.stop();
-        log_.maybe = live_.maybe = true;
-        return look_at_broadcasts();
-    }
-    // Nothing has changed, so nothing more may come than before.
+    // Nothing has changed, so nothing more may come than before. What came meanwhile was no promise.
     auto const still_asked = [this](auto&& matches) {
         return std::any_of(ops_.begin(), ops_.end(), [&](const auto& entry) {
             return entry.second.what == Op::What::subscribe && matches(entry.second);
         });
     };
+    auto const take_back = [](Window& window, bool still) {
+        if (window.sure) return;
+        window.stop();
+        window.maybe = still;
+    };
     for (uint32_t t = 0; t < kTopicsMax; ++t) {
-        auto& topic = topics_[t];
-        if ((op.topics >> t & 1) == 0 || topic.sure || topic.started || (op.had_topics >> t & 1) != 0)
-            continue;
-        topic.maybe = still_asked([t](const Op& other) { return (other.topics >> t & 1) != 0; });
+        if ((op.topics & ~op.had_topics) >> t & 1)
+            take_back(topics_[t], still_asked([t](const Op& other) { return (other.topics >> t & 1) != 0; }));
     }
-    bool const user_asked = still_asked([](const Op& other) { return other.user; });
-    if (op.user && !op.had_user && !log_.sure && !log_.started) log_.maybe = user_asked;
-    if (op.user && !op.had_user && !live_.sure && !live_.started) live_.maybe = user_asked;
+    if (op.user && !op.had_user) {
+        for (auto* window : {&log_, &live_})
+            take_back(*window, still_asked([](const Op& other) { return other.user; }));
+    }
+    // What later ones found was this one's.
+    for (auto later = ops_.upper_bound(id); later != ops_.end(); ++later) {
+        later->second.had_topics &= ~(op.topics & ~op.had_topics);
+        later->second.had_user &= op.had_user || !op.user;
+    }
     look_at_broadcasts();
 }
 

@@ -41,8 +41,7 @@ class View {
 
     void asked(uint32_t id, const Op& op);
     void acknowledged(uint32_t id, std::string_view text);
-    /// @param half  a resume whose log could not be read: its subscription stands, without a replay
-    void refused(uint32_t id, bool half);
+    void refused(uint32_t id);
     /// Any text but a heartbeat, an ack or an error.
     void delivered(std::string_view text);
 

@@ -42,22 +42,60 @@ TEST(StoreDown, WritesAreRefusedAndReadsAreServed) {
     EXPECT_EQ(client.close() + other.close(), "");
 }
 
-TEST(StoreDown, AResumeThatCannotBeReadIsAnsweredAndTheConnectionGoesOn) {
-    TestWorld world;
-    ASSERT_EQ(world.publish(kNotify).status, 200);
-    world.set_store_fault(Fault::everything);
-    auto& client = world.connect(0);
+TEST(StoreDown, ASubscribeThatCannotBeReadChangesNothing) {
     for (auto asks : {R"("since":"0")", R"("replay":"unread")", R"("offsets":true)"}) {
-        client.say(R"({"type":"subscribe","id":8,"data":{"userId":"u",)" + std::string(asks) + "}}");
-        auto const texts = client.take();
+        TestWorld world({.workers = 2});
+        auto& client = world.connect(0);
+        client.say(subscribe(R"({"topics":["held"]})"));
+        world.set_store_fault(Fault::everything);
+        client.say(R"({"type":"subscribe","id":8,"data":{"userId":"u","topics":["held","t"],"sync":true,)" +
+                   std::string(asks) + "}}");
+        auto texts = client.take();
         ASSERT_EQ(texts.size(), 1U) << asks;
         EXPECT_TRUE(texts[0].starts_with(R"({"type":"error","id":8,"data":{"code":"internal_error")"))
             << texts[0];
+        world.set_store_fault(Fault::none);
+
+        ASSERT_EQ(world.publish(kNotify).status, 200);
+        ASSERT_EQ(world.publish(to_topic(1)).status, 200);
+        ASSERT_EQ(world.publish(R"({"type":"x","topic":"held","data":{"n":2}})").status, 200);
+        EXPECT_EQ(client.take(), std::vector{message(2)}) << asks;
+        client.say(R"({"type":"mark_read","data":{"notificationId":"n"}})");
+        EXPECT_EQ(error_code(client.take().at(0)), "unauthorized");
+        // It belongs to nobody yet.
+        client.say(subscribe(R"({"userId":"v"})"));
+        ASSERT_EQ(world.publish(R"({"type":"x","userId":"v","data":{"n":3}})").status, 200);
+        EXPECT_EQ(client.take(), std::vector{message(3)}) << asks;
+        EXPECT_EQ(client.close(), "");
     }
-    world.set_store_fault(Fault::none);
-    ASSERT_EQ(world.publish(to_user(1)).status, 200);
-    EXPECT_EQ(client.take().size(), 1U);
-    EXPECT_EQ(client.close(), "");
+}
+
+// What several subscribes ask for stands when one of them succeeds.
+TEST(StoreDown, ASubscribeThatFailsTakesNothingFromAnother) {
+    uint32_t failed = 0;
+    for (uint64_t seed = 1; seed <= seeds(100); ++seed) {
+        TestWorld world({.workers = 2, .seed = seed, .delay_store = true});
+        auto& client = world.connect(0);
+        world.set_store_fault(Fault::everything);
+        client.post(subscribe(R"({"userId":"u","topics":["t","s"],"since":"0"})"));
+        client.post(subscribe(R"({"topics":["t"]})"));
+        client.post(R"({"type":"unsubscribe","data":{"topics":["s"]}})");
+        client.post(subscribe(R"({"userId":"u"})"));
+        for (uint64_t i = 0; i < 8 * (seed % 5); ++i)
+            world.step();
+        world.settle();
+        world.set_store_fault(Fault::none);
+        client.post(subscribe(R"({"topics":["s"]})"));
+        world.settle();
+        for (const auto& text : client.take())
+            failed += error_code(text) == "internal_error" ? 1 : 0;
+        ASSERT_EQ(world.publish(to_topic(1)).status, 200);
+        ASSERT_EQ(world.publish(R"({"type":"x","topic":"s","data":{"n":2}})").status, 200);
+        ASSERT_EQ(world.publish(R"({"type":"x","userId":"u","data":{"n":3}})").status, 200);
+        ASSERT_EQ(client.take(), (std::vector{message(1), message(2), message(3)})) << seed;
+        ASSERT_EQ(client.close(), "");
+    }
+    EXPECT_GT(failed, 0U);
 }
 
 TEST(StoreDown, AReplayThatCannotBeReadOnEndsTheConnection) {
