@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "ringcast/server/server.h"
+
 namespace rc::main {
 namespace {
 
@@ -67,8 +69,9 @@ Result<server::Config> load(const CommandLine& command_line) {
 }
 
 Exit report_check(const Result<server::Config>& config) {
-    if (config) return {kStatusOk, "ok\n"};
-    return {kStatusSettings, one_line(fmt::format("ringcastd: {}", config.error().message))};
+    auto const found = config ? server::check_key_files(*config) : tl::unexpected(config.error());
+    if (found) return {kStatusOk, "ok\n"};
+    return {kStatusSettings, one_line(fmt::format("ringcastd: {}", found.error().message))};
 }
 
 int print(const Exit& exit) {

@@ -36,7 +36,8 @@ std::variant<CommandLine, Exit> parse_command_line(int argc, const char* const* 
 /// Errors: settings, one line. Core: the main thread.
 Result<server::Config> load(const CommandLine& command_line);
 
-/// What --check answers: `ok` with status 0, or the error's line with status 2.
+/// What --check answers, which looks at the key files too: `ok` with status 0, or the error's line with
+/// status 2. Core: the main thread.
 Exit report_check(const Result<server::Config>& config);
 
 /// Prints to the stream that fits the status. @return the status

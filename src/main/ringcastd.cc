@@ -19,11 +19,14 @@ int take_signals() {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &ignore, nullptr);
-    ::sigaction(SIGHUP, &ignore, nullptr);
+    struct sigaction heard {};
+    heard.sa_handler = SIG_DFL;  // nohup has it ignored, and what is ignored is never read
+    ::sigaction(SIGHUP, &heard, nullptr);
     ::sigaction(SIGXFSZ, &ignore, nullptr);  // a file that may not grow is the store's business
     return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -55,6 +58,7 @@ int main(int argc, char** argv) {
     auto const ran = rc::server::run(*config, {.signals = signals,
                                                .ready = ready,
                                                .ending = rc::main::tell_stopping,
+                                               .reloading = rc::main::tell_reload,
                                                .give_memory_back = give_memory_back});
     rc::log::stop();
     if (ran) return 0;

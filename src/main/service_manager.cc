@@ -21,6 +21,12 @@ void tell_ready(const std::string& status) {
     tell(fmt::format("READY=1\nSTATUS={}", status));
 }
 
+void tell_reload(server::Reload step) {
+    if (!step.begun) return tell("READY=1");
+    tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                     std::chrono::duration_cast<microseconds>(step.at.time_since_epoch()).count()));
+}
+
 void tell_stopping(const std::string& status, Duration at_most) {
     tell(fmt::format("STOPPING=1\nSTATUS={}\nEXTEND_TIMEOUT_USEC={}", status,
                      std::chrono::duration_cast<microseconds>(at_most).count()));

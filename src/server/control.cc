@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -29,24 +30,57 @@ void ControlProgram::on_completion(const io::Completion& completion) {
     poll_.finish();
     if (completion.result < 0) refusals_.judge(io::Kind::poll, completion.result);
     signalfd_siginfo info{};
-    while (::read(options_.signals, &info, sizeof(info)) == sizeof(info)) {
-        if (stage_ == Stage::running) {
-            log::info("draining: signal {}", info.ssi_signo);
-            stage_ = Stage::draining;
-            order(Control::drain);
-            tell(fmt::format("draining: closing the clients over {}", format_duration(options_.drain_time)),
-                 options_.drain_time + kEndingSlack);
-        } else if (stage_ != Stage::stopping) {
-            log::info("ending now: signal {}", info.ssi_signo);
-            stage_ = Stage::finishing;
-            order(Control::hurry);
-            tell("ending now", kEndingSlack);
-        }
-    }
+    while (::read(options_.signals, &info, sizeof(info)) == sizeof(info))
+        hear(info.ssi_signo);
     if (stage_ != Stage::stopping) listen_for_signals();
 }
 
+void ControlProgram::hear(uint32_t signal) {
+    if (signal == SIGHUP) {
+        if (stage_ == Stage::running || stage_ == Stage::draining) reload();
+    } else if (stage_ == Stage::running) {
+        log::info("draining: signal {}", signal);
+        stage_ = Stage::draining;
+        order(Control::drain);
+        tell(fmt::format("draining: closing the clients over {}", format_duration(options_.drain_time)),
+             options_.drain_time + kEndingSlack);
+    } else if (stage_ != Stage::stopping) {
+        log::info("ending now: signal {}", signal);
+        stage_ = Stage::finishing;
+        order(Control::hurry);
+        tell("ending now", kEndingSlack);
+    }
+}
+
+// One reading at a time, until every core has it: a core never gets an older one behind a newer one, and
+// the log's line says what is in force.
+void ControlProgram::reload() {
+    if (keys_missing_ > 0) {
+        reload_again_ = true;
+        return;
+    }
+    if (options_.reloading && stage_ == Stage::running)
+        options_.reloading({.begun = true, .at = reactor_.now()});
+    if (options_.reread_keys) reread_ = options_.reread_keys();
+    keys_missing_ = reread_.keys ? options_.workers : 0;
+    if (reread_.keys) order(Control::keys);
+    if (keys_missing_ == 0) keys_taken();
+}
+
+void ControlProgram::keys_taken() {
+    for (const auto& line : reread_.lines)
+        log::info("{}", line);
+    reread_ = {};
+    if (options_.reloading && stage_ == Stage::running)
+        options_.reloading({.begun = false, .at = reactor_.now()});
+    if (std::exchange(reload_again_, false)) reload();
+}
+
 void ControlProgram::on_mail(const reactor::Mail& mail) {
+    if (mail.as<Control>() == Control::keys) {
+        if (--keys_missing_ == 0) keys_taken();
+        return;
+    }
     if (mail.as<Control>() == Control::drain) {
         if (++drained_ < options_.workers || stage_ != Stage::draining) return;
         log::info("drained: the last client is closed");
@@ -74,7 +108,10 @@ void ControlProgram::order(Control what) {
 bool ControlProgram::run_slice() {
     std::erase_if(orders_, [this](const Order& order) {
         if (!reactor_.has_place(order.core)) return false;
-        reactor_.send(order.core, reactor::Mail::make(static_cast<uint8_t>(MailKind::control), order.what));
+        reactor_.send(order.core,
+                      order.what == Control::keys
+                          ? Parcel<std::shared_ptr<const Keys>>::mail(MailKind::keys, reread_.keys)
+                          : reactor::Mail::make(static_cast<uint8_t>(MailKind::control), order.what));
         return true;
     });
     return !orders_.empty();

@@ -4,13 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "key_files.h"
 #include "mail.h"
 #include "ringcast/net/refusals.h"
 #include "ringcast/reactor/core_group.h"
+#include "ringcast/server/server.h"
 
 namespace rc::server {
 
-/// The main thread's program: hears signals, and leads the cores through the end. Core: main's.
+/// The main thread's program: hears signals, hands the cores the keys that are read anew at SIGHUP, and leads
+/// them through the end. Core: main's.
 class ControlProgram final : public reactor::CoreProgram,
                              private io::CompletionSink,
                              private reactor::MailSink,
@@ -19,13 +22,16 @@ class ControlProgram final : public reactor::CoreProgram,
     struct Options {
         uint32_t workers = 1;
         reactor::CoreId store = 0;
-        int signals = -1;  // a signalfd; the first signal drains, the second stops at once
+        // A signalfd. SIGHUP reads the key files; of the others the first drains, the second stops at once.
+        int signals = -1;
         Duration drain_time{};
         std::function<void(const std::string& step, Duration at_most)> ending;  // see RunOptions
+        std::function<KeyFiles::Reread()> reread_keys = {};
+        std::function<void(Reload)> reloading = {};  // see RunOptions
     };
     ControlProgram(reactor::Reactor& reactor, Options options);
 
-    /// From here on a signal ends the server; one that came before it has waited.
+    /// From here on signals are heard; those that came before it have waited.
     void listen_for_signals();
     bool ended() override { return stage_ == Stage::stopping && orders_.empty() && !poll_.in_flight(); }
 
@@ -35,18 +41,24 @@ class ControlProgram final : public reactor::CoreProgram,
     void on_completion(const io::Completion& completion) override;
     void on_mail(const reactor::Mail& mail) override;
     bool run_slice() override;
+    void hear(uint32_t signal);
+    void reload();
+    void keys_taken();
 
     void order(Control what);
     void tell(const std::string& step, Duration at_most);
 
     struct Order {
         reactor::CoreId core;
-        Control what;
+        Control what;  // keys: reread_.keys
     };
     reactor::Reactor& reactor_;
     Options options_;
     Stage stage_ = Stage::running;
     uint32_t drained_ = 0, finished_ = 0;  // cores that said so
+    KeyFiles::Reread reread_;              // what is being handed out
+    uint32_t keys_missing_ = 0;            // cores that have not said that they have it
+    bool reload_again_ = false;            // a SIGHUP came meanwhile
     std::vector<Order> orders_;            // that found no place in a mailbox yet
     io::Operation poll_;
     net::Refusals refusals_;

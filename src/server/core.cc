@@ -108,6 +108,7 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
            const std::vector<int>& api_listeners)
     : reactor_(reactor),
       shared_(shared),
+      keys_(shared.keys),
       streams_(reactor, kStreamTable, reactor.ring().stats().direct_slots + 2 * limits::kApiConnectionsMax),
       endpoint_(streams_, endpoint_options(shared.config)),
       shard_(shared.hash_key),
@@ -125,7 +126,7 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
       room_timer_(*this),
       drain_timer_(*this) {
     for (auto kind : {MailKind::publication, MailKind::read_mark, MailKind::live_publication,
-                      MailKind::gather_request, MailKind::gather_answer, MailKind::control}) {
+                      MailKind::gather_request, MailKind::gather_answer, MailKind::control, MailKind::keys}) {
         reactor.bind_mail(static_cast<uint8_t>(kind), *this);
     }
     reactor.add_work(sequencer_);
@@ -259,8 +260,15 @@ void Core::on_mail(const reactor::Mail& mail) {
                 case Control::finish: finish(kFinishAfter); break;
                 case Control::hurry: finish(Duration::zero()); break;
                 case Control::stop: phase_ = Phase::stopping; break;
+                case Control::keys: RC_ASSERT(false);
             }
             break;
+        case MailKind::keys: {
+            auto [keys, token] = Parcel<std::shared_ptr<const Keys>>::open(mail);
+            keys_ = std::move(*keys);
+            keys_told_ = report(Control::keys);
+            break;
+        }
         default: RC_ASSERT(false);
     }
 }
@@ -367,6 +375,7 @@ bool Core::run_slice() {
     for (auto handle : waiting) {
         if (Session* session = find(handle)) session->retry_replay();
     }
+    if (!keys_told_) keys_told_ = report(Control::keys);
     update_gauges();
     look_for_ebb();
     if (phase_ == Phase::finishing) finish_step();

@@ -10,6 +10,7 @@
 #include "api.h"
 #include "core_metrics.h"
 #include "ebb.h"
+#include "key_files.h"
 #include "live_sequencer.h"
 #include "mail.h"
 #include "ringcast/http/connection.h"
@@ -29,8 +30,8 @@ namespace rc::server {
 /// What all cores of a process share. Nobody changes it while they run, but for the counts of api_use.
 struct Shared {
     const Config& config;
-    std::string api_key;
-    std::string epoch;  // of the store's offsets
+    std::shared_ptr<const Keys> keys;  // those of the start; each core has its own hold on newer ones
+    std::string epoch;                 // of the store's offsets
     hub::Shard::HashKey hash_key;
     uint32_t workers = 1;
     WallTime started;
@@ -60,6 +61,7 @@ class Core final : public reactor::CoreProgram,
     [[nodiscard]] reactor::Reactor& reactor() { return reactor_; }
     [[nodiscard]] const Config& config() const { return shared_.config; }
     [[nodiscard]] const Shared& shared() const { return shared_; }
+    [[nodiscard]] const Keys& keys() const { return *keys_; }
     [[nodiscard]] std::string_view epoch() const { return shared_.epoch; }
     [[nodiscard]] hub::Shard& shard() { return shard_; }
     [[nodiscard]] StoreClient& store() { return store_; }
@@ -149,6 +151,8 @@ class Core final : public reactor::CoreProgram,
 
     reactor::Reactor& reactor_;
     Shared& shared_;
+    std::shared_ptr<const Keys> keys_;
+    bool keys_told_ = true;  // to main: they are in force here
     CoreMetrics metrics_;
     RingGauges ring_gauges_;
     net::StreamTable streams_;

@@ -1,5 +1,7 @@
 #include "mail.h"
 
+#include "key_files.h"
+
 namespace rc::server {
 namespace {
 
@@ -16,6 +18,7 @@ void drop(const reactor::Mail& mail) {
         case MailKind::gather_answer: Parcel<GatherAnswer>::open(mail); break;
         case MailKind::user_count: Parcel<UserId>::open(mail); break;
         case MailKind::user_watch: Parcel<UserWatch>::open(mail); break;
+        case MailKind::keys: Parcel<std::shared_ptr<const Keys>>::open(mail); break;
         case MailKind::store_settled:
         case MailKind::live_answer:
         case MailKind::close_connection:

@@ -32,6 +32,7 @@ enum class MailKind : uint8_t {
     user_watch,         // the user's home core -> every core; one way
     close_connection,   // core -> core; one way
     control,            // main -> every core; one way
+    keys,               // main -> every core; one way
     progress,           // core -> main; one way
 };
 
@@ -98,8 +99,9 @@ struct CloseConnection {
     Errc code;
 };
 
-/// The end, step by step. Each core reports when it has done a step.
+/// The end, step by step. Each core reports when it has done a step, and when new keys are in force.
 enum class Control : uint8_t {
+    keys,    // reported only
     drain,   // close the clients, spread over drain_time; publishers are still served
     finish,  // publishers are told 503; what is under way is finished
     hurry,   // likewise, without waiting for anybody

@@ -10,9 +10,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "api_key.h"
 #include "control.h"
 #include "core.h"
+#include "key_files.h"
 #include "ringcast/base/log.h"
 #include "ringcast/store/sqlite_log.h"
 #include "store_host.h"
@@ -123,6 +123,10 @@ int exit_status(const Error& error) {
     }
 }
 
+Result<void> check_key_files(const Config& config) {
+    return KeyFiles::check(config);
+}
+
 Result<void> run(const Config& config, const RunOptions& options) {
     auto clock = io::make_system_clock();
     auto entropy = io::make_system_entropy();
@@ -130,8 +134,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
 
     if (auto made = make_data_dir(config); !made) return made;
     if (auto locked = lock_data_dir(config); !locked) return locked;
-    auto key = load_api_key(config, *entropy);
-    if (!key) return tl::unexpected(key.error());
+    auto key_files = KeyFiles::open(config, *entropy);
+    if (!key_files) return tl::unexpected(key_files.error());
     StoreMetrics store_metrics;
     auto log = open_log(config, *clock, short_epoch(entropy->next()), store_metrics);
     if (!log) return tl::unexpected(log.error());
@@ -149,7 +153,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
     if (!api) return tl::unexpected(api.error());
 
     Shared shared{.config = config,
-                  .api_key = *key,
+                  .keys = key_files->keys(),
                   .epoch = std::string((*log)->epoch()),
                   .hash_key = {entropy->next(), entropy->next()},
                   .workers = workers,
@@ -181,11 +185,14 @@ Result<void> run(const Config& config, const RunOptions& options) {
                      }});
     plans.push_back({"ringcastd", std::nullopt, small, [&](reactor::Reactor& reactor) {
                          auto program = std::make_unique<ControlProgram>(
-                             reactor, ControlProgram::Options{.workers = workers,
-                                                              .store = store_id,
-                                                              .signals = options.signals,
-                                                              .drain_time = config.drain_time,
-                                                              .ending = options.ending});
+                             reactor,
+                             ControlProgram::Options{.workers = workers,
+                                                     .store = store_id,
+                                                     .signals = options.signals,
+                                                     .drain_time = config.drain_time,
+                                                     .ending = options.ending,
+                                                     .reread_keys = [&] { return key_files->reread(); },
+                                                     .reloading = options.reloading});
                          control = program.get();
                          return program;
                      }});

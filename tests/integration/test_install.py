@@ -102,7 +102,7 @@ def directives(unit, name):
 
 
 def test_the_unit_names_what_is_installed(tree):
-    for name in ("ExecStartPre", "ExecStart"):
+    for name in ("ExecStartPre", "ExecStart", "ExecReload"):
         words = directives(tree.unit, name)[0].split()
         assert words[0] == os.path.join(tree.bin, "ringcastd")
         assert words[-2:] == ["--config", os.path.join(tree.etc, "ringcast/ringcast.toml")]

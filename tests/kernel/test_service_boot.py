@@ -91,6 +91,26 @@ def test_runs_as_its_user_with_nothing_to_spare(service):
     assert (data.stat().st_mode & 0o777, data.owner(), data.group()) == (0o700, "ringcast", "ringcast")
 
 
+def test_reload_reads_the_key_and_disconnects_nobody(service):
+    file, pid = pathlib.Path("/var/lib/ringcast/api.key"), show("MainPID")
+    old, new = api_key(), "a-new-key-for-the-api"
+    with WsClient(CLIENTS) as client:
+        client.subscribe(1, ["t"])
+        file.write_text(new + "\n", encoding="ascii")
+        systemctl("reload", "ringcast")
+        eventually(lambda: "API keys read anew: /var/lib/ringcast/api.key" in journal())
+        api = Api(API, new)
+        api.to_topic("t", "still here")
+        client.expect_json({"type": "custom", "data": "still here"})
+        api.close()
+        file.write_text("", encoding="ascii")
+        assert systemctl("reload", "ringcast", check=False).returncode != 0, "its first line must be the key"
+        assert "ringcastd: /var/lib/ringcast/api.key: its first line must be the API key" in journal()
+        file.write_text(old + "\n", encoding="ascii")
+        systemctl("reload", "ringcast")
+    assert (show("ActiveState"), show("MainPID")) == ("active", pid)
+
+
 def test_stop_drains_and_succeeds(service):
     restart_with('drain_time = "1s"\n')
     clients = [WsClient(CLIENTS) for _ in range(3)]

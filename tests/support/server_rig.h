@@ -35,7 +35,9 @@ class ServerRig {
     ServerRig(const Options& options, io::Clock& clock, io::Entropy& entropy)
         : mesh_(options.workers + 2, options.mailbox_places),
           shared_{.config = options.config,
-                  .api_key = "key",
+                  .keys = std::make_shared<const server::Keys>(
+                      server::Keys{.api = std::make_shared<const auth::ApiKeys>(std::vector{
+                                       auth::ApiKey{"default", auth::Rights::all(), auth::sha256("key")}})}),
                   .epoch = options.epoch,
                   .hash_key = {1, 2},
                   .workers = options.workers,

@@ -9,16 +9,26 @@
 
 namespace rc::server {
 
+/// A step of reading the key files anew.
+struct Reload {
+    bool begun;  // else done
+    MonoTime at;
+};
+
 /// What the program around the server gives it.
 struct RunOptions {
-    int signals =
-        -1;  // a signalfd of the signals that end the server: the first drains, the second ends it now
+    // A signalfd of SIGHUP, which reads the key files anew, and of signals that end the server: the first of
+    // those drains, the second ends it now.
+    int signals = -1;
     /// The listeners are open, and every core has had its first turn. `line` names the addresses.
     /// On the thread that called run().
     std::function<void(const std::string& line)> ready;
     /// The server has begun to end, or has come a step further: `step` says which, in words. The next step,
     /// or the end, comes within `at_most`. On the thread that called run(), after `ready`.
     std::function<void(const std::string& step, Duration at_most)> ending;
+    /// The key files are read anew, or what came of it is in force on every core: always in pairs, unless an
+    /// end comes between. On the thread that called run().
+    std::function<void(Reload)> reloading = {};
     /// Many clients have left and no more leave: a worker's thread may give what its allocator keeps back to
     /// the system. On that thread, a second apart at least; the worker stands still meanwhile.
     std::function<void()> give_memory_back = {};
@@ -26,6 +36,10 @@ struct RunOptions {
 
 /// The exit status that contract.md 1 has for an error of run().
 int exit_status(const Error& error);
+
+/// What a start would find wrong with the key files, which load_config() does not read. Makes nothing.
+/// Errors: settings, one line without anything of their content. Core: the main thread.
+Result<void> check_key_files(const Config& config);
 
 /// Runs the server on the calling thread and one thread a worker, until it has ended as asked.
 /// Errors: settings and address_in_use (addresses, data directory, API key), ring_refused, system.

@@ -179,6 +179,7 @@ class Server(Process):
 
     def __init__(self, *, workers=1, settings=None, args=(), env=None, data_dir=None, under=(), ready=True):
         self._temporary = tempfile.mkdtemp(prefix="ringcast-test-")
+        self._env_key = (env or {}).get("RINGCAST_API_KEY")
         self.data_dir = pathlib.Path(data_dir or os.path.join(self._temporary, "data"))
         self.config_file = pathlib.Path(self._temporary) / "ringcast.toml"
         everything = {"ping_interval": "1h", "drain_time": "100ms", **(settings or {})}
@@ -209,7 +210,7 @@ class Server(Process):
         return self.api_addresses[0]
 
     def api_key(self):
-        return (self.data_dir / "api.key").read_text(encoding="ascii").strip()
+        return self._env_key or (self.data_dir / "api.key").read_text(encoding="ascii").strip()
 
     def new_api(self, **how):
         return Api(self.api_address, self.api_key(), **how)
