@@ -18,6 +18,14 @@ size_t RequestHead::count(std::string_view lower_name) const {
     return found;
 }
 
+std::vector<std::string_view> RequestHead::all(std::string_view lower_name) const {
+    std::vector<std::string_view> values;
+    for (const HeaderField& field : fields) {
+        if (equals_ignoring_case(field.name, lower_name)) values.push_back(field.value);
+    }
+    return values;
+}
+
 bool RequestHead::lists(std::string_view lower_name, std::string_view lower_token) const {
     for (const HeaderField& field : fields) {
         if (!equals_ignoring_case(field.name, lower_name)) continue;

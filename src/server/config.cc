@@ -221,6 +221,9 @@ Result<void> Loader::check_together(const ConfigSources&) {
             "ping_interval ({}) is not shorter than inactivity_timeout ({}): clients that only answer "
             "heartbeats will be closed",
             format_duration(config_.ping_interval), format_duration(config_.inactivity_timeout)));
+    if (config_.proxy.trusted.holds_everybody())
+        config_.warnings.push_back(
+            "proxy.trusted holds every address: whoever connects can say that it comes from any other");
     return {};
 }
 

@@ -131,7 +131,7 @@ const std::array kSettings{
     Setting{"proxy.protocol", BooleanAt{field<&Config::proxy, &ProxyConfig::protocol>},
             "a PROXY protocol header must come first on every client connection", "", kNotYet},
     Setting{"proxy.trusted", NetworksAt{field<&Config::proxy, &ProxyConfig::trusted>},
-            "networks whose forwarding headers, PROXY headers and user header count", "", kNotYet},
+            "networks whose forwarding headers, PROXY headers and user header count"},
 };
 
 template <class... F>

@@ -4,6 +4,7 @@
 
 #include "ringcast/base/result.h"
 #include "ringcast/metrics/metrics.h"
+#include "ringcast/net/peer_address.h"
 
 namespace rc::server {
 
@@ -19,8 +20,9 @@ struct CoreMetrics {
     metrics::Counter messages_in, heartbeats, deliveries, replayed;
     metrics::Counter handshakes_dropped;
     metrics::Counter published_stored, published_live, publish_refused;
-    std::array<metrics::Counter, kCodes> refused;      // client messages answered by an error
-    std::array<metrics::Counter, kCodes> closed_with;  // connections closed by an error
+    std::array<metrics::Counter, net::kPeerKinds> clients_by_network;  // gauges: of clients_open
+    std::array<metrics::Counter, kCodes> refused;                      // client messages answered by an error
+    std::array<metrics::Counter, kCodes> closed_with;                  // connections closed by an error
 };
 
 }  // namespace rc::server

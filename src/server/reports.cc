@@ -167,6 +167,16 @@ std::string metrics_text(const Shared& shared) {
             out.sample(name, fmt::format("core=\"{}\"", core->reactor().id()), figure.value(*core));
         }
     }
+    out.family("ringcast_connections_by_network", "gauge",
+               "Open WebSocket connections by where the client is, behind trusted proxies.");
+    for (std::size_t kind = 0; kind < net::kPeerKinds; ++kind) {
+        for (const Core* core : shared.cores) {
+            out.sample("ringcast_connections_by_network",
+                       fmt::format("core=\"{}\",network=\"{}\"", core->reactor().id(),
+                                   net::peer_kind_name(static_cast<net::PeerKind>(kind))),
+                       core->metrics().clients_by_network[kind].value());
+        }
+    }
     auto const error_name = [](std::size_t code) { return errc_name(static_cast<Errc>(code)); };
     by_code(out, shared, "ringcast_messages_refused_total", "Client messages answered by an error.",
             CoreMetrics::kCodes, error_name,

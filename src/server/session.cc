@@ -10,6 +10,7 @@
 #include "core.h"
 #include "ringcast/base/log.h"
 #include "ringcast/http/response.h"
+#include "ringcast/net/forwarded.h"
 #include "ringcast/proto/encode.h"
 #include "ringcast/ws/frame.h"
 #include "ringcast/ws/handshake.h"
@@ -40,6 +41,12 @@ bool Session::open(io::File file, const net::PeerAddress& peer) {
 // --- the connection's life
 
 ws::RequestVerdict Session::on_request(const http::RequestHead& head) {
+    const auto& trusted = core_.config().proxy.trusted;
+    bool const from_proxy = trusted.contains(connection_.peer());  // whose headers about the client count
+    if (from_proxy) {
+        auto const list = head.all("x-forwarded-for"), rfc = head.all("forwarded");
+        connection_.set_peer(net::forwarded_client(connection_.peer(), {list, rfc}, trusted));
+    }
     bool const is_head = head.method == http::Method::head;
     if (head.path == "/healthz") {
         if (head.method != http::Method::get && !is_head) {
@@ -67,6 +74,8 @@ void Session::on_open() {
     place_ = Admission::Place::client;
     core_.admission().opened();
     core_.metrics().clients_open.add();
+    core_.metrics().clients_by_network[static_cast<std::size_t>(connection_.peer().kind())].add();
+    log::debug("{} connected", connection_.peer().format());
     // A random place in the interval, so that a million clients are not asked at once.
     auto const interval = core_.config().ping_interval;
     next_heartbeat_ =
@@ -125,6 +134,7 @@ void Session::leave_hub() {
     if (!counted_) return;
     counted_ = false;
     core_.metrics().clients_open.subtract();
+    core_.metrics().clients_by_network[static_cast<std::size_t>(connection_.peer().kind())].subtract();
     core_.shard().leave(slot());
     if (!user_.text.empty()) core_.user_limit().left(user_);
 }
@@ -133,6 +143,7 @@ void Session::close_with(Errc code, std::string_view message, ws::CloseCode clos
                          const std::optional<proto::MessageId>& id) {
     if (!connection_.is_open()) return;
     core_.metrics().closed_with[static_cast<std::size_t>(code)].add();
+    log::debug("closing {}: {} ({})", connection_.peer().format(), message, errc_name(code));
     send_text(proto::encode_error(code, message, id));
     connection_.close(close_code, errc_name(code));
 }

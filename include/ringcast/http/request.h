@@ -50,6 +50,9 @@ struct RequestHead {
     std::optional<std::string_view> header(std::string_view lower_name) const;
     /// How many fields have this name. Cost: as header().
     size_t count(std::string_view lower_name) const;
+    /// The values of all fields of this name, in the order of arrival. Cost: as header(); allocates if there
+    /// are any.
+    std::vector<std::string_view> all(std::string_view lower_name) const;
     /// True if a comma-separated field of this name, or one of several, lists the token (case ignored).
     /// Both arguments in lower case. Cost: one pass over the values, allocates nothing.
     bool lists(std::string_view lower_name, std::string_view lower_token) const;

@@ -103,7 +103,10 @@ class Connection final : private net::StreamHandler, private CodecSink {
     [[nodiscard]] uint32_t unsent_frames() const { return stream_.unsent_frames(); }
     [[nodiscard]] bool stalled() const { return stream_.stalled(); }
     [[nodiscard]] net::StreamHandle handle() const { return stream_.handle(); }
+    /// The socket's own peer, or whom set_peer() named.
     [[nodiscard]] const net::PeerAddress& peer() const { return peer_; }
+    /// Who is behind a proxy: the client whose connection this is from now on.
+    void set_peer(const net::PeerAddress& client) { peer_ = client; }
 
   private:
     enum class State : uint8_t {

@@ -407,10 +407,6 @@ TEST(Config, WhatIsNotThereYetStopsTheStart) {
     EXPECT_EQ(refusal("[auth]\nmode = 'header'"),
               ":2: auth.mode: \"header\" is not available in this version");
     EXPECT_EQ(refusal("proxy.protocol = true"), ":1: proxy.protocol: true is not available in this version");
-    EXPECT_EQ(refusal("proxy.trusted = ['10.1.2.3/8']"),
-              ":1: proxy.trusted: \"10.1.2.3/8\" is not a network: bits are set behind the first 8");
-    EXPECT_EQ(refusal("proxy.trusted = ['10.0.0.0/8']"),
-              ":1: proxy.trusted: [\"10.0.0.0/8\"] is not available in this version");
     EXPECT_EQ(refusal("listen = ['unix:/run/r.sock']"),
               ":1: listen: \"unix:/run/r.sock\" is not available in this version");
     EXPECT_EQ(refusal("[auth.jwt]\nleeway = '31s'"),
@@ -423,9 +419,21 @@ TEST(Config, WhatIsNotThereYetStopsTheStart) {
 TEST(Config, WhatIsThereIsAvailable) {
     for (const auto& setting : describe_settings()) {
         bool const later = setting.path == "auth.mode" || setting.path.starts_with("auth.jwt.") ||
-                           setting.path.starts_with("auth.header.") || setting.path.starts_with("proxy.");
+                           setting.path.starts_with("auth.header.") || setting.path == "proxy.protocol";
         EXPECT_EQ(setting.available, !later) << setting.path;
     }
+}
+
+TEST(Config, TrustedNetworksAreReadAndNamedWhereTheyAreNone) {
+    auto const config = accept("proxy.trusted = ['10.0.0.0/8', 'unix', '2001:db8::1']");
+    EXPECT_EQ(config.proxy.trusted.texts(), (std::vector<std::string>{"10.0.0.0/8", "unix", "2001:db8::1"}));
+    EXPECT_TRUE(config.warnings.empty());
+    EXPECT_EQ(accept("", {{"RINGCAST_PROXY_TRUSTED", "127.0.0.1, ::1"}}).proxy.trusted.texts(),
+              (std::vector<std::string>{"127.0.0.1", "::1"}));
+    EXPECT_EQ(accept("proxy.trusted = ['0.0.0.0/0']").warnings.size(), 1U);
+    EXPECT_EQ(refusal("[proxy]\ntrusted = ['127.0.0.1', '10.1.2.3/8']"),
+              ":2: proxy.trusted: \"10.1.2.3/8\" is not a network: bits are set behind the first 8");
+    EXPECT_EQ(refusal("proxy.trusted = 'unix'"), ":1: proxy.trusted: must be a list of networks");
 }
 
 TEST(Config, OriginsAreWhatBrowsersSend) {
