@@ -126,6 +126,8 @@ class Connection final : public net::StreamHandler {
     bool keep_alive_ = true, head_only_ = false;  // of the request that is under way
     int minor_version_ = 1;                       // likewise
     uint32_t number_ = 0;                         // of requests so far
+    uint64_t label_ = 0;                          // of the request that is under way, see HeadVerdict
+    MonoTime begun_;                              // likewise: its head was complete
     std::unique_ptr<Reading> reading_;
     std::string ahead_;          // came while it was not their turn; receiving is paused meanwhile
     uint64_t body_held_ = 0;     // this connection's part of Server::body_bytes_
@@ -270,10 +272,12 @@ void Connection::on_head_complete(bool body_has_begun) {
     keep_alive_ = head.keep_alive && number_ < server_.limits_.requests_max;
     head_only_ = head.method == Method::head;
     minor_version_ = head.minor_version;
+    begun_ = server_.reactor_.now();
     deadline_.disarm();
 
     auto verdict = server_.handler_.on_head(head, peer_);
     if (!stream_.is_open()) return;
+    label_ = verdict.label;
     if (verdict.refusal) {
         // Where the next request begins is known only behind the body, which nobody wants to read.
         if (announces_body(head)) verdict.refusal->close = true;
@@ -347,6 +351,10 @@ void Connection::answer(const Response& response) {
     auto const head = make_response(response.status, response.content_type, response.body, options);
     send(head, head_only_ ? std::string_view() : response.body);
     server_.metrics.responses[static_cast<size_t>(response.status) / 100].add();
+    auto const now = server_.reactor_.now();
+    server_.handler_.on_answered({peer_, std::exchange(label_, 0), response.status,
+                                  begun_ == MonoTime{} ? Duration::zero() : now - begun_});
+    begun_ = {};
     if (keep_alive) return await_request();
     end();
 }

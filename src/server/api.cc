@@ -118,26 +118,59 @@ struct Api::Batch {
     }
 };
 
-Api::Api(Core& core) : core_(core), publisher_(core) {}
+Api::Api(Core& core)
+    : core_(core),
+      access_log_(core.config().access_log ? log::Level::info : log::Level::debug),
+      publisher_(core) {}
 Api::~Api() = default;
 
 // --- routes: the key first, then the path, then the method
 
-bool Api::key_matches(const http::RequestHead& head) const {
+struct Api::ActionTraits {
+    Action action;
+    std::string_view route;
+    std::optional<auth::Right> right;  // none: for everybody
+};
+
+const Api::ActionTraits& Api::traits(Action action) {
+    using auth::Right;
+    static constexpr ActionTraits kTraits[] = {
+        {Action::none, "-", {}},
+        {Action::publish, "POST /api/publish", Right::publish},
+        {Action::stats, "GET /api/stats", Right::read},
+        {Action::user, "GET /api/users/{id}", Right::read},
+        {Action::erase, "DELETE /api/users/{id}", Right::admin},
+        {Action::list, "GET /api/users/{id}/notifications", Right::read},
+        {Action::read, "POST /api/users/{id}/notifications/{nid}/read", Right::admin},
+        {Action::read_all, "POST /api/users/{id}/notifications/read-all", Right::admin},
+        {Action::remove, "DELETE /api/users/{id}/notifications/{nid}", Right::admin},
+        {Action::disconnect, "POST /api/users/{id}/disconnect", Right::admin},
+        {Action::healthz, "GET /healthz", {}},
+        {Action::readyz, "GET /readyz", {}},
+        {Action::metrics, "GET /metrics", {}},
+    };
+    auto const& found = kTraits[static_cast<std::size_t>(action)];
+    RC_ASSERT(found.action == action);
+    return found;
+}
+
+const auth::ApiKey* Api::key_of(const http::RequestHead& head) const {
     auto const& keys = *core_.keys().api;
     constexpr std::string_view kScheme = "bearer ";
     if (auto const field = head.header("authorization"); field && field->size() > kScheme.size()) {
         auto scheme = std::string(field->substr(0, kScheme.size()));
         std::transform(scheme.begin(), scheme.end(), scheme.begin(),
                        [](unsigned char c) { return std::tolower(c); });
-        if (scheme == kScheme && keys.find(field->substr(kScheme.size()))) return true;
+        if (scheme == kScheme) {
+            if (const auto* key = keys.find(field->substr(kScheme.size()))) return key;
+        }
     }
     auto const field = head.header("x-api-key");
-    return field && keys.find(*field);
+    return field ? keys.find(*field) : nullptr;
 }
 
 std::optional<Api::Refusal> Api::find_route(const http::RequestHead& head, Route& route) const {
-    constexpr Refusal kNotFound{404, "not_found", "there is nothing at this path", {}};
+    Refusal const not_found{404, "not_found", "there is nothing at this path", {}};
     auto const method = head.method;
     auto const only = [](std::string_view allow) {
         return Refusal{405, "method_not_allowed", "another method is meant here", allow};
@@ -151,12 +184,7 @@ std::optional<Api::Refusal> Api::find_route(const http::RequestHead& head, Route
         if (method != http::Method::get && method != http::Method::head) return only("GET, HEAD");
         return std::nullopt;
     }
-    if (!head.path.starts_with("/api/")) return kNotFound;
-    if (!key_matches(head)) {
-        return Refusal{
-            401, "unauthorized", "this needs the API key, as Authorization: Bearer or X-API-Key", {}};
-    }
-
+    if (!head.path.starts_with("/api/")) return not_found;
     auto const parts = http::split_path(head.path);
     auto const accept = [&](Action action, http::Method wanted,
                             std::string_view allow) -> std::optional<Refusal> {
@@ -167,7 +195,7 @@ std::optional<Api::Refusal> Api::find_route(const http::RequestHead& head, Route
     if (parts.size() == 2 && parts[1] == "publish")
         return accept(Action::publish, http::Method::post, "POST");
     if (parts.size() == 2 && parts[1] == "stats") return accept(Action::stats, http::Method::get, "GET");
-    if (parts.size() < 3 || parts[1] != "users" || parts[2].empty()) return kNotFound;
+    if (parts.size() < 3 || parts[1] != "users" || parts[2].empty()) return not_found;
 
     std::optional<Refusal> found;
     if (parts.size() == 3) {
@@ -186,32 +214,65 @@ std::optional<Api::Refusal> Api::find_route(const http::RequestHead& head, Route
     } else if (parts.size() == 6 && parts[3] == "notifications" && !parts[4].empty() && parts[5] == "read") {
         found = accept(Action::read, http::Method::post, "POST");
     } else {
-        return kNotFound;
+        return not_found;
     }
     if (found) return found;
 
-    constexpr Refusal kBadId{400, "invalid_message", "the id in the path is not a valid one", {}};
+    Refusal const bad_id{400, "invalid_message", "the id in the path is not a valid one", {}};
     auto const user_text = http::percent_decode_once(parts[2]);
     auto user = user_text ? proto::user_id_of(*user_text) : std::nullopt;
-    if (!user) return kBadId;
+    if (!user) return bad_id;
     route.user = std::move(*user);
     if (parts.size() >= 5 && route.action != Action::read_all) {
         auto nid = http::percent_decode_once(parts[4]);
-        if (!nid) return kBadId;
+        if (!nid) return bad_id;
         route.notification_id = std::move(*nid);
     }
     return std::nullopt;
 }
 
-http::HeadVerdict Api::on_head(const http::RequestHead& head, const net::PeerAddress&) {
-    Route route{};
-    if (auto const refusal = find_route(head, route)) {
-        auto response =
-            json_response(refusal->status, proto::encode_api_error(refusal->code, refusal->message));
-        if (!refusal->allow.empty()) response.headers.emplace_back("Allow", refusal->allow);
-        if (refusal->status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
-        return http::HeadVerdict::refuse(std::move(response));
+// The key, the path, the method, and what the key may do.
+std::optional<Api::Refusal> Api::judge(const http::RequestHead& head, Route& route,
+                                       const auth::ApiKey*& key) const {
+    bool const guarded = head.path.starts_with("/api/");
+    if (guarded) key = key_of(head);
+    if (guarded && !key) {
+        return Refusal{
+            401, "unauthorized", "this needs an API key, as Authorization: Bearer or X-API-Key", {}};
     }
+    if (auto refusal = find_route(head, route)) return refusal;
+    auto const right = traits(route.action).right;
+    if (!right) return std::nullopt;
+    RC_ASSERT(key);
+    if (key->rights.has(*right)) return std::nullopt;
+    return Refusal{
+        401,
+        "unauthorized",
+        fmt::format("the API key \"{}\" lacks the right \"{}\"", key->name, auth::right_name(*right)),
+        {}};
+}
+
+http::HeadVerdict Api::on_head(const http::RequestHead& head, const net::PeerAddress&) {
+    Route route;
+    const auth::ApiKey* key = nullptr;
+    auto const refusal = judge(head, route, key);
+    auto verdict = refusal ? refusal_of(*refusal) : accept(head, route);
+    verdict.label = access_log_.label(traits(route.action).route, key);
+    return verdict;
+}
+
+void Api::on_answered(const http::Answered& answered) {
+    access_log_.write(answered, core_.reactor().now());
+}
+
+http::HeadVerdict Api::refusal_of(const Refusal& refusal) {
+    auto response = json_response(refusal.status, proto::encode_api_error(refusal.code, refusal.message));
+    if (!refusal.allow.empty()) response.headers.emplace_back("Allow", refusal.allow);
+    if (refusal.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return http::HeadVerdict::refuse(std::move(response));
+}
+
+http::HeadVerdict Api::accept(const http::RequestHead& head, const Route& route) {
     if (core_.finishing() && head.path.starts_with("/api/")) {
         return http::HeadVerdict::refuse(
             json_response(503, proto::encode_api_error("unavailable", "the server is shutting down")));
@@ -232,11 +293,10 @@ http::HeadVerdict Api::on_head(const http::RequestHead& head, const net::PeerAdd
 }
 
 void Api::on_request(http::RequestHandle handle, http::Request& request) {
-    Route route{};
-    if (auto const refusal = find_route(request.head, route)) {
-        return respond(handle, refusal->status, proto::encode_api_error(refusal->code, refusal->message));
-    }
+    Route route;
+    RC_ASSERT(!find_route(request.head, route));  // on_head() has accepted it
     switch (route.action) {
+        case Action::none: RC_ASSERT(false);
         case Action::healthz: return respond(handle, 200, "ok", "text/plain; charset=utf-8");
         case Action::readyz:
             if (core_.draining()) return respond(handle, 503, "draining", "text/plain; charset=utf-8");

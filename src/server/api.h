@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "access_log.h"
 #include "publisher.h"
 #include "ringcast/base/user_id.h"
 #include "ringcast/http/connection.h"
@@ -28,6 +29,7 @@ class Api final : public http::RequestHandler, public reactor::Work {
     http::HeadVerdict on_head(const http::RequestHead& head, const net::PeerAddress& peer) override;
     void on_request(http::RequestHandle handle, http::Request& request) override;
     void on_abandoned(http::RequestHandle handle) override;
+    void on_answered(const http::Answered& answered) override;
     std::string error_body(int status, std::string_view message) override;
     /// A slice of each batch that is under way.
     bool run_slice() override;
@@ -36,6 +38,7 @@ class Api final : public http::RequestHandler, public reactor::Work {
 
   private:
     enum class Action : uint8_t {
+        none,
         publish,
         stats,
         user,
@@ -49,22 +52,30 @@ class Api final : public http::RequestHandler, public reactor::Work {
         readyz,
         metrics,
     };
+    /// What stands in the access log for an action, and what a key must be allowed for it.
+    struct ActionTraits;
+    static const ActionTraits& traits(Action action);
     struct Route {
-        Action action;
+        Action action = Action::none;
         UserId user;
         std::string notification_id;
     };
     struct Refusal {
         int status;
         std::string_view code;
-        std::string_view message;
+        std::string message;
         std::string_view allow;  // for 405
     };
     /// A batch that is taken line by line.
     struct Batch;
 
     [[nodiscard]] std::optional<Refusal> find_route(const http::RequestHead& head, Route& route) const;
-    [[nodiscard]] bool key_matches(const http::RequestHead& head) const;
+    [[nodiscard]] const auth::ApiKey* key_of(const http::RequestHead& head) const;
+    [[nodiscard]] std::optional<Refusal> judge(const http::RequestHead& head, Route& route,
+                                               const auth::ApiKey*& key) const;
+
+    static http::HeadVerdict refusal_of(const Refusal& refusal);
+    http::HeadVerdict accept(const http::RequestHead& head, const Route& route);
 
     void publish_one(http::RequestHandle handle, http::Request& request);
     void begin_batch(http::RequestHandle handle, http::Request& request);
@@ -84,6 +95,7 @@ class Api final : public http::RequestHandler, public reactor::Work {
 
     Core& core_;
     http::Server* server_ = nullptr;
+    AccessLog access_log_;
     Publisher publisher_;
     proto::PublishDecoder decoder_;
     std::list<std::shared_ptr<Batch>> batches_;

@@ -39,6 +39,8 @@ const std::array kSettings{
             ChoiceAt{kLogLevels, [](const Config& c) { return static_cast<std::size_t>(c.log_level); },
                      [](Config& c, std::size_t i) { c.log_level = static_cast<log::Level>(i); }},
             "the least urgent lines that are logged", "--log-level"},
+    Setting{"access_log", BooleanAt{field<&Config::access_log>},
+            "a line for each request on the API listener, with its key's name; else only at log_level debug"},
     Setting{"ping_interval", DurationAt{field<&Config::ping_interval>, milliseconds(10), kDay},
             "time between two heartbeats to a client", "--ping-interval"},
     Setting{"inactivity_timeout", DurationAt{field<&Config::inactivity_timeout>, milliseconds(100), 7 * kDay},

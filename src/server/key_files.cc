@@ -8,13 +8,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "api_key_file.h"
 #include "ringcast/base/log.h"
 
 namespace rc::server {
 namespace {
 
 constexpr std::size_t kFileBytesMax = 1 << 20;
-constexpr std::size_t kKeyBytesMax = 4096;
 
 tl::unexpected<Error> refuse(std::string_view where, std::string_view why) {
     return fail(Errc::settings, fmt::format("{}: {}", where, why));
@@ -49,20 +49,6 @@ Result<std::string> read_whole(const std::string& path, const std::string& where
     return text;
 }
 
-std::shared_ptr<const auth::ApiKeys> only_key(std::string_view key) {
-    return std::make_shared<const auth::ApiKeys>(
-        std::vector{auth::ApiKey{"default", auth::Rights::all(), auth::sha256(key)}});
-}
-
-Result<std::shared_ptr<const auth::ApiKeys>> parse_api_keys(std::string_view text, const std::string& where) {
-    auto line = text.substr(0, text.find('\n'));
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t'))
-        line.remove_suffix(1);
-    if (line.empty() || line.size() > kKeyBytesMax)
-        return refuse(where, "its first line must be the API key");
-    return only_key(line);
-}
-
 std::string api_key_place(const Config& config) {
     return (config.api_key_file.empty() ? "" : config.places.api_key_file) + config.api_key_path();
 }
@@ -72,7 +58,20 @@ Result<std::shared_ptr<const auth::ApiKeys>> read_api_keys(const Config& config)
     auto const where = api_key_place(config);
     auto const text = read_whole(config.api_key_path(), where);
     if (!text) return tl::unexpected(text.error());
-    return parse_api_keys(*text, where);
+    auto keys = parse_api_keys(*text);
+    if (!keys) return fail(keys.error().code, fmt::format("{}:{}", where, keys.error().message));
+    return keys;
+}
+
+// As many as a line takes: a key that is there under no name that one expects is worth seeing.
+std::string names(const auth::ApiKeys& keys) {
+    constexpr std::size_t kNamed = 5;
+    std::string out;
+    auto const& all = keys.all();
+    for (std::size_t i = 0; i < std::min(all.size(), kNamed); ++i)
+        out += (i > 0 ? ", " : "") + all[i].name;
+    if (all.size() > kNamed) out += fmt::format(" and {} more", all.size() - kNamed);
+    return out;
 }
 
 // What was asked for by name has to be there.
@@ -129,7 +128,8 @@ KeyFiles::Reread KeyFiles::reread() {
     }
     if (auto api = read_api_keys(*config_)) {
         next.api = std::move(*api);
-        out.lines.push_back(fmt::format("API keys read anew: {}", api_key_place(*config_)));
+        out.lines.push_back(
+            fmt::format("API keys read anew: {}: {}", api_key_place(*config_), names(*next.api)));
         out.keys = keys_ = std::make_shared<const Keys>(std::move(next));
     } else {
         log::error("{}; the keys that were read before stay in force", api.error().message);

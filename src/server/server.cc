@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "api_key_file.h"
 #include "control.h"
 #include "core.h"
 #include "key_files.h"
@@ -125,6 +126,12 @@ int exit_status(const Error& error) {
 
 Result<void> check_key_files(const Config& config) {
     return KeyFiles::check(config);
+}
+
+Result<void> check_api_key_text(std::string_view text) {
+    auto const keys = parse_api_keys(text);
+    if (!keys) return tl::unexpected(keys.error());
+    return {};
 }
 
 Result<void> run(const Config& config, const RunOptions& options) {

@@ -57,6 +57,13 @@ Result<int> backup(const std::string& data_dir, const std::string& target);
 /// Looks at all data of a server, running or not. Ends with status 65 when something is wrong with them.
 Result<int> verify(const std::string& data_dir);
 
+struct ApiKeyOptions {
+    std::string name;
+    std::vector<std::string> rights;
+};
+/// Makes a key of the API: its table for the file goes to stdout, the key itself, once, to stderr.
+Result<int> new_api_key(const ApiKeyOptions& options);
+
 /// Says whether ringcastd would take its settings from here: this file, this environment.
 Result<int> check(const std::optional<std::string>& config_file);
 

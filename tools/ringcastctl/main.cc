@@ -1,6 +1,8 @@
 // ringcastctl: the people's tool. Arguments in, one subcommand, its status out.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstring>
+#include <string_view>
 
 #include "commands.h"
 #include "remote.h"
@@ -9,6 +11,7 @@ namespace {
 
 constexpr int kStatusSettings = 2;  // as ringcastd's
 
+using rc::ctl::ApiKeyOptions;
 using rc::ctl::ApiOptions;
 using rc::ctl::InboxOptions;
 using rc::ctl::ListenOptions;
@@ -40,6 +43,31 @@ void add_api(CLI::App* command, ApiOptions& options) {
         ->add_option("--api-key-file", options.api_key_file,
                      "file that holds it (default: $RINGCAST_API_KEY, then ringcast-data/api.key)")
         ->excludes(key);
+}
+
+CLI::App* add_new_api_key(CLI::App& app, ApiKeyOptions& options) {
+    auto* command = app.add_subcommand("apikey", "keys of the API");
+    command->require_subcommand(1);
+    auto* fresh = command->add_subcommand(
+        "new", "print a table for the file of keys (stdout), and the key itself, this once (stderr)");
+    fresh->add_option("name", options.name, "who will use it; the access log names it")->required();
+    fresh->add_option("--rights", options.rights, "publish, read, admin; several with commas")
+        ->required()
+        ->delimiter(',')
+        ->check(CLI::IsMember({"publish", "read", "admin"}));
+    return fresh;
+}
+
+// Where others may list the arguments of processes, this one's show no key.
+void hide_api_key(int argc, char** argv) {
+    constexpr std::string_view kFlag = "--api-key";
+    for (int i = 1; i < argc; ++i) {
+        std::string_view const argument = argv[i];
+        char* secret = nullptr;
+        if (argument == kFlag && i + 1 < argc) secret = argv[i + 1];
+        if (argument.starts_with("--api-key=")) secret = argv[i] + kFlag.size() + 1;
+        if (secret) std::memset(secret, 'x', std::strlen(secret));
+    }
 }
 
 CLI::App* add_inbox(CLI::App& app, InboxOptions& options) {
@@ -93,6 +121,8 @@ int main(int argc, char** argv) {
     auto* listen = add_listen(app, listen_options);
     auto* publish = add_publish(app, publish_options);
     auto* inbox = add_inbox(app, inbox_options);
+    ApiKeyOptions api_key_options;
+    auto* new_api_key = add_new_api_key(app, api_key_options);
     auto* backup = app.add_subcommand("backup", "copy the data of a server, running or not, into a new file");
     backup->add_option("file", backup_file, "where to; it must not exist")->required();
     backup->add_option("--data-dir", data_dir, "the server's data directory")->capture_default_str();
@@ -104,6 +134,7 @@ int main(int argc, char** argv) {
 
     try {
         app.parse(argc, argv);
+        hide_api_key(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);
         std::fprintf(stderr, "ringcastctl: %s\n", rc::ctl::in_one_line(error.what()).c_str());
@@ -114,6 +145,7 @@ int main(int argc, char** argv) {
         if (listen->parsed()) return rc::ctl::listen(listen_options);
         if (publish->parsed()) return rc::ctl::publish(publish_options);
         if (inbox->parsed()) return rc::ctl::inbox(inbox_options);
+        if (new_api_key->parsed()) return rc::ctl::new_api_key(api_key_options);
         if (backup->parsed()) return rc::ctl::backup(data_dir, backup_file);
         if (verify->parsed()) return rc::ctl::verify(data_dir);
         return rc::ctl::check(config_file);

@@ -50,8 +50,17 @@ struct Request {
 struct HeadVerdict {
     std::optional<Response> refusal;  // sent at once; closes the connection if a body was announced
     uint64_t body_bytes_max = 0;      // 413 above it
+    uint64_t label = 0;               // the handler's own; comes back in Answered
     static HeadVerdict accept(uint64_t body_bytes_max) { return {std::nullopt, body_bytes_max}; }
     static HeadVerdict refuse(Response response) { return {std::move(response), 0}; }
+};
+
+/// A request that was answered.
+struct Answered {
+    const net::PeerAddress& peer;
+    uint64_t label;  // of its HeadVerdict; 0 where no head came to be judged
+    int status;
+    Duration took;  // from its complete head
 };
 
 /// Answers requests. Called from the turn of the server's core; must not throw.
@@ -64,6 +73,8 @@ class RequestHandler {
     virtual void on_request(RequestHandle handle, Request& request) = 0;
     /// The connection went away before its answer; responding to `handle` does nothing any more.
     virtual void on_abandoned(RequestHandle handle) = 0;
+    /// An answer is on its way to the socket, whoever gave it. May not respond to anything.
+    virtual void on_answered(const Answered&) {}
     /// The JSON body of an answer that the server gives by itself (malformed, too large, too slow, too many).
     virtual std::string error_body(int status, std::string_view message) = 0;
 

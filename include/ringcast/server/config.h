@@ -85,6 +85,7 @@ struct Config {
     std::string data_dir = "./ringcast-data";
     std::string api_key_file;  // empty: api.key in data_dir; see api_key_path()
     log::Level log_level = log::Level::info;
+    bool access_log = false;  // a line for each request of the API; else they are debug lines
     Duration ping_interval = seconds(25);
     Duration inactivity_timeout = minutes(30);
     Duration drain_time = seconds(10);

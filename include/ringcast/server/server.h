@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "ringcast/base/result.h"
 #include "ringcast/base/time.h"
@@ -40,6 +41,10 @@ int exit_status(const Error& error);
 /// What a start would find wrong with the key files, which load_config() does not read. Makes nothing.
 /// Errors: settings, one line without anything of their content. Core: the main thread.
 Result<void> check_key_files(const Config& config);
+
+/// What a start would find wrong with this text in a file of API keys; nothing of a key is repeated.
+/// Errors: settings. Core: any.
+Result<void> check_api_key_text(std::string_view text);
 
 /// Runs the server on the calling thread and one thread a worker, until it has ended as asked.
 /// Errors: settings and address_in_use (addresses, data directory, API key), ring_refused, system.

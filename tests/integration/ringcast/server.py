@@ -177,9 +177,9 @@ class Server(Process):
     ready False: does not wait for the ready line, for starts that must fail.
     """
 
-    def __init__(self, *, workers=1, settings=None, args=(), env=None, data_dir=None, under=(), ready=True):
+    def __init__(self, *, workers=1, settings=None, args=(), env=None, data_dir=None, under=(), ready=True, api_key=None):
         self._temporary = tempfile.mkdtemp(prefix="ringcast-test-")
-        self._env_key = (env or {}).get("RINGCAST_API_KEY")
+        self._api_key = api_key or (env or {}).get("RINGCAST_API_KEY")
         self.data_dir = pathlib.Path(data_dir or os.path.join(self._temporary, "data"))
         self.config_file = pathlib.Path(self._temporary) / "ringcast.toml"
         everything = {"ping_interval": "1h", "drain_time": "100ms", **(settings or {})}
@@ -210,7 +210,7 @@ class Server(Process):
         return self.api_addresses[0]
 
     def api_key(self):
-        return self._env_key or (self.data_dir / "api.key").read_text(encoding="ascii").strip()
+        return self._api_key or (self.data_dir / "api.key").read_text(encoding="ascii").strip()
 
     def new_api(self, **how):
         return Api(self.api_address, self.api_key(), **how)
