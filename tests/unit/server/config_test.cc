@@ -97,6 +97,7 @@ workers = 0
 data_dir = "./ringcast-data"
 api_key_file = ""
 log_level = "info"
+access_log = false
 ping_interval = "25s"
 inactivity_timeout = "30m"
 drain_time = "10s"
