@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "request_queue.h"
 #include "ringcast/base/assert.h"
 #include "ringcast/base/limits.h"
 
@@ -94,7 +95,7 @@ struct Key {
     std::string user;  // to whom alone it was; empty: to others
     bool open;
     WallTime expires;
-    std::deque<Request> waiting;  // for the outcome, while open
+    RequestQueue::Aside waiting;  // for the outcome, while open
     Charge charge;
 };
 
@@ -108,24 +109,13 @@ class MemoryLog::Impl {
         RC_ASSERT(options_.retention > Duration::zero());
     }
 
-    bool submit(Request&& request) {
-        std::size_t const bytes = queued_bytes(request);
-        if (!std::holds_alternative<Settle>(request)) {
-            if (waiting() >= options_.queue_max) return false;
-            if (queue_bytes_ > 0 && queue_bytes_ + bytes > options_.queue_bytes_max) return false;
-        }
-        queue_bytes_ += bytes;
-        queue_.push_back(std::move(request));
-        return true;
-    }
+    bool submit(Request&& request) { return queue_.push(std::move(request)); }
 
     bool step(WallTime now, Outcomes& outcomes) {
         now_ = now;
         out_ = &outcomes;
         for (uint32_t i = 0; i < options_.requests_per_step && !queue_.empty(); ++i) {
-            Request request = std::move(queue_.front());
-            queue_.pop_front();
-            queue_bytes_ -= queued_bytes(request);
+            Request request = queue_.pop();
             bool const refused =
                 fault_ == Fault::everything || (fault_ == Fault::writes && !only_reads(request));
             if (auto no = unavailable_answer(request); refused && no) {
@@ -140,9 +130,8 @@ class MemoryLog::Impl {
     }
 
     [[nodiscard]] std::string_view epoch() const { return options_.epoch; }
-    [[nodiscard]] std::size_t waiting() const { return queue_.size() + parked_; }
     [[nodiscard]] Figures figures() const {
-        return {fault_ != Fault::none, waiting(), users_.size(), notifications_, messages_, marks_,
+        return {fault_ != Fault::none, queue_.waiting(), users_.size(), notifications_, messages_, marks_,
                 keys_.size(),          memory_};
     }
     void set_fault(Fault fault) { fault_ = fault; }
@@ -161,15 +150,6 @@ class MemoryLog::Impl {
         return nullptr;
     }
 
-    /// Sets a request aside until the key's outcome is known.
-    template <class R>
-    void park(Key& key, R& request) {
-        Request whole(std::move(request));
-        queue_bytes_ += queued_bytes(whole);
-        key.waiting.push_back(std::move(whole));
-        ++parked_;
-    }
-
     void keep_key(const std::string& name, Key& key) {
         key.open = false;
         key.expires = now_ + limits::kIdempotencyKept;
@@ -180,7 +160,7 @@ class MemoryLog::Impl {
         const auto& [name, hash] = request.idempotency;
         using Verdict = ReserveAnswer::Verdict;
         if (Key* key = find_key(name)) {
-            if (key->open) return park(*key, request);
+            if (key->open) return queue_.set_aside(key->waiting, std::move(request));
             if (key->hash != hash) return answer(ReserveAnswer{request.ticket, Verdict::conflict});
             return answer(ReserveAnswer{request.ticket, Verdict::repeat, key->id, key->offset});
         }
@@ -193,13 +173,8 @@ class MemoryLog::Impl {
     void handle(Settle& request) {
         auto at = keys_.find(request.key);
         RC_ASSERT(at != keys_.end() && at->second.open);
-        // Whoever waited goes before whatever came later.
-        auto waiting = std::move(at->second.waiting);
-        parked_ -= waiting.size();
-        queue_.insert(queue_.begin(), std::make_move_iterator(waiting.begin()),
-                      std::make_move_iterator(waiting.end()));
+        queue_.take_up(std::exchange(at->second.waiting, {}));
         if (request.accepted) {
-            at->second.waiting.clear();
             keep_key(request.key, at->second);
         } else {
             keys_.erase(at);
@@ -227,7 +202,7 @@ class MemoryLog::Impl {
         RC_ASSERT(!request.users.empty() && request.users.size() <= limits::kPublishUsersMax);
         if (request.idempotency) {
             if (Key* key = find_key(request.idempotency->key)) {
-                if (key->open) return park(*key, request);
+                if (key->open) return queue_.set_aside(key->waiting, std::move(request));
                 if (key->hash != request.idempotency->hash)
                     return answer(AppendAnswer{request.ticket, Verdict::conflict});
                 return answer(AppendAnswer{request.ticket, Verdict::accepted, true, key->id, key->offset});
@@ -625,9 +600,7 @@ class MemoryLog::Impl {
     WallTime now_;
     Outcomes* out_ = nullptr;  // within step()
     uint64_t sequence_ = 0;
-    std::deque<Request> queue_;
-    std::size_t queue_bytes_ = 0;
-    std::size_t parked_ = 0;
+    RequestQueue queue_{options_.queue_max, options_.queue_bytes_max};
     std::unordered_map<std::string, Key> keys_;
     std::deque<std::pair<WallTime, std::string>> keys_by_age_;
     Users users_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "reading.h"
+#include "request_queue.h"
 #include "ringcast/base/assert.h"
 #include "ringcast/base/limits.h"
 #include "ringcast/base/log.h"
@@ -38,7 +39,7 @@ constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(64)";
 struct OpenKey {
     ContentHash hash;
     std::string id;
-    std::deque<Request> waiting;
+    RequestQueue::Aside waiting;
 };
 
 struct Settled {
@@ -76,16 +77,7 @@ class SqliteLog::Impl {
         }
     }
 
-    bool submit(Request&& request) {
-        std::size_t const bytes = queued_bytes(request);
-        if (!std::holds_alternative<Settle>(request)) {
-            if (waiting() >= options_.queue_max) return false;
-            if (queue_bytes_ > 0 && queue_bytes_ + bytes > options_.queue_bytes_max) return false;
-        }
-        queue_bytes_ += bytes;
-        queue_.push_back(std::move(request));
-        return true;
-    }
+    bool submit(Request&& request) { return queue_.push(std::move(request)); }
 
     bool step(WallTime now, Outcomes& outcomes) {
         now_ = now;
@@ -108,10 +100,9 @@ class SqliteLog::Impl {
     }
 
     [[nodiscard]] std::string_view epoch() const { return users_.state().epoch; }
-    [[nodiscard]] std::size_t waiting() const { return queue_.size() + parked_; }
     [[nodiscard]] Figures figures() const {
         const State& s = users_.state();
-        return {down(), waiting(), s.users, s.notifications, s.messages, s.marks, s.keys, bytes_};
+        return {down(), queue_.waiting(), s.users, s.notifications, s.messages, s.marks, s.keys, bytes_};
     }
 
   private:
@@ -132,9 +123,7 @@ class SqliteLog::Impl {
             db_->execute("BEGIN");
             users_.begin(now_, now_ - options_.retention, true);
             while (!queue_.empty() && fits_the_batch(queue_.front())) {
-                Request request = std::move(queue_.front());
-                queue_.pop_front();
-                queue_bytes_ -= queued_bytes(request);
+                Request request = queue_.pop();
                 fallbacks_.push_back(fallback_of(request));
                 std::visit([this](auto& r) { handle(r); }, request);
             }
@@ -228,9 +217,10 @@ class SqliteLog::Impl {
         for (const auto& name : opened_) {
             auto at = open_.find(name);
             if (at == open_.end()) continue;  // settled in the same batch
-            for (const auto& request : at->second.waiting)
+            for (const auto& request : at->second.waiting) {
+                queue_.forget(request);
                 refuse(request);
-            parked_ -= at->second.waiting.size();
+            }
             open_.erase(at);
         }
         for (auto& fallback : fallbacks_) {
@@ -251,9 +241,7 @@ class SqliteLog::Impl {
 
     void answer_while_down() {
         for (uint32_t i = 0; i < options_.batch_requests_max && !queue_.empty(); ++i) {
-            Request request = std::move(queue_.front());
-            queue_.pop_front();
-            queue_bytes_ -= queued_bytes(request);
+            Request request = queue_.pop();
             if (auto* settle = std::get_if<Settle>(&request)) {
                 handle(*settle);
             } else if (only_reads(request)) {
@@ -324,12 +312,8 @@ class SqliteLog::Impl {
     }
 
     /// Sets a request aside until the key's outcome is known.
-    template <class R>
-    void park(OpenKey& key, R& request) {
-        Request whole(std::move(request));
-        queue_bytes_ += queued_bytes(whole);
-        key.waiting.push_back(std::move(whole));
-        ++parked_;
+    void park(OpenKey& key, Request request) {
+        queue_.set_aside(key.waiting, std::move(request));
         fallbacks_.back() = {};
     }
 
@@ -343,7 +327,7 @@ class SqliteLog::Impl {
     void handle(Reserve& request) {
         const auto& [name, hash] = request.idempotency;
         using Verdict = ReserveAnswer::Verdict;
-        if (auto at = open_.find(name); at != open_.end()) return park(at->second, request);
+        if (auto at = open_.find(name); at != open_.end()) return park(at->second, std::move(request));
         if (auto key = find_key(name)) {
             if (key->hash != hash) return answer(ReserveAnswer{request.ticket, Verdict::conflict});
             return answer(ReserveAnswer{request.ticket, Verdict::repeat, key->answer, key->offset});
@@ -358,10 +342,7 @@ class SqliteLog::Impl {
         RC_ASSERT(at != open_.end());
         OpenKey key = std::move(at->second);
         open_.erase(at);
-        // Whoever waited goes before whatever came later.
-        parked_ -= key.waiting.size();
-        queue_.insert(queue_.begin(), std::make_move_iterator(key.waiting.begin()),
-                      std::make_move_iterator(key.waiting.end()));
+        queue_.take_up(std::move(key.waiting));
         if (request.accepted)
             unwritten_.emplace(request.key, settled(request.key, key.hash, std::move(key.id)));
         effects_.emplace_back(Settled{request.ticket});
@@ -375,7 +356,7 @@ class SqliteLog::Impl {
         RC_ASSERT(!request.users.empty() && request.users.size() <= limits::kPublishUsersMax);
         if (request.idempotency) {
             const auto& [name, hash] = *request.idempotency;
-            if (auto at = open_.find(name); at != open_.end()) return park(at->second, request);
+            if (auto at = open_.find(name); at != open_.end()) return park(at->second, std::move(request));
             if (auto key = find_key(name)) {
                 if (key->hash != hash) return answer(AppendAnswer{request.ticket, Verdict::conflict});
                 return answer(
@@ -569,8 +550,7 @@ class SqliteLog::Impl {
     uint32_t batch_requests_ = 0, batch_users_ = 0;
     std::size_t batch_bytes_ = 0;
     uint64_t checkpointed_ = 0;  // frames of the write-ahead log, at the last checkpoint
-    std::deque<Request> queue_;
-    std::size_t queue_bytes_ = 0, parked_ = 0;
+    RequestQueue queue_{options_.queue_max, options_.queue_bytes_max};
     std::vector<Effect> effects_;      // of this step, reported when they are durable
     std::vector<Fallback> fallbacks_;  // of each request in this batch
     std::unordered_map<std::string, OpenKey> open_;

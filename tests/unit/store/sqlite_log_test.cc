@@ -463,5 +463,25 @@ TEST(SqliteLog, ABatchThatFailsIsAnsweredWholeAndItsReadsAreReadAnew) {
     EXPECT_EQ(disk.open().ask<ReserveAnswer>(reserve("old", 1, "x")).verdict, ReserveAnswer::Verdict::repeat);
 }
 
+TEST(SqliteLog, WhatWaitedForAKeyOfABatchThatFailedTakesNoPlaceAnyMore) {
+    Disk disk;
+    auto& h = disk.open(LogOptions{.queue_bytes_max = 10'000});
+    {
+        NoSpace const full(4'096);
+        ASSERT_TRUE(h.log.submit(reserve("k", 1, "id")));
+        auto waits = Harness::message_to({"ada"}, std::string(6'000, 'x'));
+        waits.idempotency = Idempotency{"k", {0, 1}};
+        ASSERT_TRUE(h.log.submit(std::move(waits)));
+        ASSERT_TRUE(h.log.submit(Harness::message_to({"ada"}, "fails")));
+        h.log.step(h.now, h.out);
+        ASSERT_TRUE(h.log.figures().down);
+    }
+    h.now += seconds(1);
+    h.run();
+    ASSERT_EQ(h.log.figures().waiting, 0u);
+    EXPECT_TRUE(h.log.submit(Harness::message_to({"ada"}, "small")));
+    EXPECT_TRUE(h.log.submit(Harness::message_to({"ada"}, std::string(6'000, 'x'))));
+}
+
 }  // namespace
 }  // namespace rc::store
