@@ -41,11 +41,9 @@ void StoreHost::on_mail(const reactor::Mail& mail) {
 }
 
 bool StoreHost::run_slice() {
-    while (!answers_.empty()) {
-        auto const core = static_cast<reactor::CoreId>(store::ticket_of(answers_.front()).core);
-        reactor_.answer(core,
-                        Parcel<store::Answer>::mail(MailKind::store_answer, std::move(answers_.front())));
-        answers_.pop_front();
+    if (!answers_.empty()) {
+        post_answers();
+        return true;  // they leave at the end of this turn: not behind another wait for the disk
     }
     while (!refused_.empty() && log_->submit(std::move(refused_.front())))
         refused_.pop_front();
@@ -58,6 +56,14 @@ bool StoreHost::run_slice() {
     }
     bool const waiting = post_outcomes();
     return more || waiting || !answers_.empty() || !refused_.empty();
+}
+
+void StoreHost::post_answers() {
+    for (; !answers_.empty(); answers_.pop_front()) {
+        auto const core = static_cast<reactor::CoreId>(store::ticket_of(answers_.front()).core);
+        reactor_.answer(core,
+                        Parcel<store::Answer>::mail(MailKind::store_answer, std::move(answers_.front())));
+    }
 }
 
 // In the order in which things happened; what finds no place holds up all that is behind it.

@@ -41,6 +41,7 @@ class StoreHost final : public reactor::CoreProgram,
     void answer(store::Answer answer) override;
     void settled(store::Ticket ticket) override;
 
+    void post_answers();
     bool post_outcomes();
     void update_metrics();
 
