@@ -1,0 +1,197 @@
+// What the store costs a publisher, through the whole server over HTTP.
+//   build/bench/publish_bench build/src/main/ringcastd DIRECTORY [latency|durable|batches]...
+// Writes to the disk of DIRECTORY. What is compared is run in turn, several times, beside what the disk
+// itself takes in the same minute.
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+#include "bare.h"
+#include "http.h"
+
+namespace {
+
+using namespace bench;
+
+constexpr int kConnections = 64;
+
+std::string one_line(int n, bool stored) {
+    return fmt::format(R"({{"type":"{}","userId":"{}",{}"data":{}}})", stored ? "notification" : "custom",
+                       n * 7919 % kUsers, stored ? "" : R"("store":false,)",
+                       stored ? data_of(n) : R"({"a":1})");
+}
+
+std::atomic<int> next_number{0};
+
+/// Publishes at a steady rate whatever the answers take. @return times from when each was due, in ms
+std::vector<double> paced(uint16_t port, int per_second, double for_seconds, bool stored) {
+    std::vector<double> times;
+    std::mutex mutex;
+    std::vector<std::thread> threads;
+    auto const start = Clock::now() + std::chrono::milliseconds(50);
+    auto const step = std::chrono::duration<double>(1.0 / per_second);
+    int const count = static_cast<int>(per_second * for_seconds);
+    for (int t = 0; t < kConnections; ++t)
+        threads.emplace_back([&, t] {
+            Api api(port);
+            std::vector<double> mine;
+            for (int n = t; n < count; n += kConnections) {
+                auto const due = start + std::chrono::duration_cast<Clock::duration>(step * n);
+                std::this_thread::sleep_until(due);
+                api.publish(one_line(next_number++, stored));
+                mine.push_back(seconds_since(due) * 1e3);
+            }
+            std::lock_guard const lock(mutex);
+            times.insert(times.end(), mine.begin(), mine.end());
+        });
+    for (auto& thread : threads)
+        thread.join();
+    return times;
+}
+
+void latency(const std::string& program, const std::string& parent) {
+    Directory const directory(parent);
+    Server const server(program, directory.path + "/data");
+    std::vector<double> syncs, live, stored;
+    auto append = [](std::vector<double>& to, const std::vector<double>& from) {
+        to.insert(to.end(), from.begin(), from.end());
+    };
+    for (int round = 0; round < 6; ++round) {
+        append(syncs, sync_times(directory.path, 400));
+        append(live, paced(server.api_port, 1'000, 3, false));
+        append(stored, paced(server.api_port, 1'000, 5, true));
+    }
+    fmt::print(
+        "1,000 publishes/s: live p50 {:.2f} ms, p99 {:.2f} ms; stored p50 {:.2f} ms, p99 {:.2f} ms\n"
+        "  the disk: write and sync of 4 KiB p50 {:.2f} ms, p99 {:.2f} ms; added by the store at p99 {:.2f} "
+        "ms, allowed {:.2f} ms\n",
+        quantile(live, 0.5), quantile(live, 0.99), quantile(stored, 0.5), quantile(stored, 0.99),
+        quantile(syncs, 0.5), quantile(syncs, 0.99), quantile(stored, 0.99) - quantile(live, 0.99),
+        quantile(syncs, 0.99) + 5);
+    std::fflush(stdout);
+}
+
+struct Rate {
+    double per_second = 0;
+    double batch = 0;  // requests a commit
+};
+
+/// @param prepare  makes what a connection publishes, before the time begins
+/// @param publish  publishes it. @return how many notifications that were
+template <class Prepare, class Publish>
+Rate measure(const std::string& program, const std::string& parent, int connections, Prepare prepare,
+             Publish publish) {
+    Directory const directory(parent);
+    Server const server(program, directory.path + "/data");
+    Api stats(server.api_port);
+    std::atomic<int> left{connections};
+    std::atomic<bool> begin{false};
+    std::atomic<int> sent{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < connections; ++t)
+        threads.emplace_back([&] {
+            auto const prepared = prepare();
+            Api api(server.api_port);
+            --left;
+            while (!begin)
+                std::this_thread::yield();
+            sent += publish(api, prepared);
+        });
+    while (left > 0)
+        std::this_thread::yield();
+    auto const start = Clock::now();
+    begin = true;
+    for (auto& thread : threads)
+        thread.join();
+    double const took = seconds_since(start);
+    auto const figures = stats.get("/api/stats");
+    if (figure(figures, "notifications") != static_cast<uint64_t>(sent))
+        throw std::runtime_error("not all that was answered is kept");
+    return {sent / took, static_cast<double>(figure(figures, "batch_requests_total")) /
+                             static_cast<double>(figure(figures, "batches_total"))};
+}
+
+template <class Prepare, class Publish>
+void compare(const char* what, const std::string& program, const std::string& parent, int connections,
+             int count, Prepare prepare, Publish publish) {
+    std::vector<double> ours, bare, ratios, syncs, batches;
+    for (int round = 0; round < 7; ++round) {
+        auto const rate = measure(program, parent, connections, prepare, publish);
+        ours.push_back(rate.per_second);
+        batches.push_back(rate.batch);
+        Awake const awake;
+        bare.push_back(bare_rate(parent, count, std::max(1, static_cast<int>(rate.batch))));
+        ratios.push_back(ours.back() / bare.back());
+        auto const more = sync_times(parent, 200);
+        syncs.insert(syncs.end(), more.begin(), more.end());
+    }
+    fmt::print(
+        "{}: {:.0f} a second, {:.0f} a commit; bare loop of that batch size {:.0f}; ratio {:.2f}\n"
+        "  the disk: write and sync of 4 KiB p50 {:.2f} ms, p99 {:.2f} ms\n",
+        what, median(ours), median(batches), median(bare), median(ratios), quantile(syncs, 0.5),
+        quantile(syncs, 0.99));
+    std::fflush(stdout);
+}
+
+void durable(const std::string& program, const std::string& parent) {
+    constexpr int kEach = 500;
+    auto const prepare = [] {
+        std::vector<std::string> bodies;
+        for (int i = 0; i < kEach; ++i)
+            bodies.push_back(one_line(next_number++, true));
+        return bodies;
+    };
+    auto const publish = [](Api& api, const std::vector<std::string>& bodies) {
+        for (const auto& body : bodies)
+            api.publish(body);
+        return static_cast<int>(bodies.size());
+    };
+    compare("one by one from 64 connections", program, parent, kConnections, kConnections * kEach, prepare,
+            publish);
+}
+
+void batches(const std::string& program, const std::string& parent) {
+    constexpr int kPublishers = 4;
+    static constexpr int kBodies = 2, kLines = 25'000;
+    auto const prepare = [] {
+        std::vector<std::string> bodies(kBodies);
+        for (auto& body : bodies)
+            for (int line = 0; line < kLines; ++line)
+                body += one_line(next_number++, true) + '\n';
+        return bodies;
+    };
+    auto const publish = [](Api& api, const std::vector<std::string>& bodies) {
+        for (const auto& body : bodies) {
+            auto const answer = api.post("/api/publish", "application/x-ndjson", body);
+            if (answer.find(fmt::format("\"accepted\":{}", kLines)) == std::string::npos)
+                throw std::runtime_error(answer.substr(0, 200));
+        }
+        return kBodies * kLines;
+    };
+    compare("NDJSON from 4 connections", program, parent, kPublishers, kPublishers * kBodies * kLines,
+            prepare, publish);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 3) {
+        fmt::print(stderr, "publish_bench RINGCASTD DIRECTORY [latency|durable|batches]...\n");
+        return 2;
+    }
+    try {
+        std::string const program = argv[1], parent = argv[2];
+        std::vector<std::string> wanted(argv + 3, argv + argc);
+        if (wanted.empty()) wanted = {"latency", "durable", "batches"};
+        for (const auto& what : wanted) {
+            if (what == "latency") latency(program, parent);
+            if (what == "durable") durable(program, parent);
+            if (what == "batches") batches(program, parent);
+        }
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "publish_bench: {}\n", error.what());
+        return 1;
+    }
+}
