@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <deque>
@@ -511,8 +512,10 @@ std::string Swarm::latency(double rate, double seconds, std::size_t bytes) {
     };
     on_message_ = [&](std::string_view text) {
         auto const at = text.find("\"at\":");
-        if (at != std::string_view::npos)
-            samples.push_back(static_cast<uint32_t>(microseconds() - std::atoll(text.data() + at + 5)));
+        if (at == std::string_view::npos) return;
+        int64_t sent = 0;
+        std::from_chars(text.data() + at + 5, text.data() + text.size(), sent);
+        samples.push_back(static_cast<uint32_t>(microseconds() - sent));
     };
     auto const receivers = count([](auto& c) { return c.fd >= 0 && c.there; });
     static const Stage publishing{.api = true};
