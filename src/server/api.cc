@@ -252,17 +252,33 @@ std::optional<Api::Refusal> Api::judge(const http::RequestHead& head, Route& rou
         {}};
 }
 
-http::HeadVerdict Api::on_head(const http::RequestHead& head, const net::PeerAddress&) {
+http::HeadVerdict Api::on_head(const http::RequestHead& head, const net::PeerAddress& peer) {
     Route route;
     const auth::ApiKey* key = nullptr;
     auto const refusal = judge(head, route, key);
     auto verdict = refusal ? refusal_of(*refusal) : accept(head, route);
+    if (refusal && refusal->status == 401 && !key) {
+        if (auto slower = slow_down(peer)) verdict = std::move(*slower);
+    }
     verdict.label = access_log_.label(traits(route.action).route, key);
     return verdict;
 }
 
 void Api::on_answered(const http::Answered& answered) {
     access_log_.write(answered, core_.reactor().now());
+}
+
+// A key that is none. Good keys pass whatever else comes from their address: a colleague's mistake next door
+// stops no backend, and nobody guesses 256 bits.
+std::optional<http::HeadVerdict> Api::slow_down(const net::PeerAddress& peer) {
+    auto& limits = core_.address_limits();
+    auto const wait = limits.auth_wait(peer);
+    limits.auth_failed(peer);
+    if (wait == Duration::zero() || core_.limit_notes().dry_run()) return std::nullopt;
+    auto response = json_response(
+        429, proto::encode_api_error("too_many_requests", "too many wrong API keys from this address"));
+    response.headers.emplace_back("Retry-After", fmt::format("{}", std::chrono::ceil<seconds>(wait).count()));
+    return http::HeadVerdict::refuse(std::move(response));
 }
 
 http::HeadVerdict Api::refusal_of(const Refusal& refusal) {

@@ -8,6 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "ringcast/ws/origin.h"
+
 namespace rc::server {
 namespace {
 
@@ -83,6 +85,17 @@ const std::array kSettings{
     Setting{"limits.connections_per_user",
             IntegerAt{field<&Config::limits, &LimitsConfig::connections_per_user>, 0, 1'000'000},
             "connections of one user; above it the oldest goes; 0: no limit"},
+    Setting{"limits.connections_per_address",
+            IntegerAt{field<&Config::limits, &LimitsConfig::connections_per_address>, 0, 1'000'000},
+            "connections from one address; above it new ones get 429; 0: no limit"},
+    Setting{"limits.new_connections_per_address",
+            IntegerAt{field<&Config::limits, &LimitsConfig::new_connections_per_address>, 0, 1'000'000},
+            "connections from one address in a second; above it they get 429; 0: no limit"},
+    Setting{"limits.auth_failures_per_address",
+            IntegerAt{field<&Config::limits, &LimitsConfig::auth_failures_per_address>, 0, 1'000'000},
+            "wrong API keys and tokens from one address in a minute; above it 429; 0: no limit"},
+    Setting{"limits.dry_run", BooleanAt{field<&Config::limits, &LimitsConfig::dry_run>},
+            "the four limits above refuse nobody; what they would refuse is counted and logged"},
 
     Setting{"inbox.retention",
             DurationAt{field<&Config::inbox, &InboxConfig::retention>, seconds(1), 3650 * kDay},
@@ -187,27 +200,14 @@ std::vector<std::string> split_at_commas(std::span<const std::string> texts) {
     return parts;
 }
 
-/// An origin as a browser writes it, or nothing where the text is none.
+/// An origin as a browser writes it, or one with `*.`; nothing where the text is neither.
 std::optional<std::string> normal_origin(std::string_view text) {
     std::string origin(text);
     for (char& c : origin)
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    if (origin == "null") return origin;
-    auto const colon = origin.find("://");
-    if (colon == std::string::npos || colon == 0) return std::nullopt;
-    auto const scheme = std::string_view(origin).substr(0, colon);
-    auto const host = std::string_view(origin).substr(colon + 3);
-    auto const is_scheme = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
-    };
-    auto const is_host = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || std::string_view("-._:[]").find(c) < 6;
-    };
-    if (!std::ranges::all_of(scheme, is_scheme) || host.empty() || host.starts_with(':') ||
-        !std::ranges::all_of(host, is_host))
-        return std::nullopt;
+    if (!ws::parse_origin_pattern(origin)) return std::nullopt;
     for (auto [ending, of] : {std::pair{":443", "https"}, std::pair{":80", "http"}})
-        if (scheme == of && host.ends_with(ending))
+        if (origin.starts_with(std::string(of) + "://") && origin.ends_with(ending))
             origin.resize(origin.size() - std::string_view(ending).size());
     return origin;
 }
@@ -280,9 +280,14 @@ Result<void> put(const Setting& setting, Config& config, const Value& value) {
                        std::vector<std::string> origins;
                        for (const auto& text : *given) {
                            auto origin = normal_origin(text);
+                           if (text == "null")
+                               return refuse(
+                                   "\"null\" is the origin of any sandboxed page, so it allows all");
                            if (!origin)
-                               return refuse(fmt::format(
-                                   "{} is not an origin such as https://www.example.com", quoted(text)));
+                               return refuse(
+                                   fmt::format("{} is not an origin such as https://www.example.com "
+                                               "or https://*.example.com",
+                                               quoted(text)));
                            origins.push_back(std::move(*origin));
                        }
                        at.in(config) = std::move(origins);

@@ -115,7 +115,10 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
       fanouts_(shard_),
       store_(reactor, shared.store),
       sequencer_(reactor, shared.workers),
+      limit_notes_(reactor.id(), shared.config.limits.dry_run),
       user_limit_(*this, shared.config.limits.connections_per_user, shared.workers),
+      address_limits_(reactor, shared.config.limits, shared.config.proxy.trusted, shared.workers,
+                      shared.hash_key.first, limit_notes_),
       api_(*this),
       http_(reactor, streams_, http_limits(shared.config), shared.api_use, api_),
       client_acceptor_(reactor, kClientAcceptTable, true, *this),
@@ -370,6 +373,7 @@ bool Core::run_slice() {
     if (!fanouts_.users_waiting()) store_.deliver_answers();
     more |= store_.retry();
     more |= user_limit_.retry();
+    more |= address_limits_.run_slice();
     auto waiting = std::move(replays_waiting_);
     replays_waiting_.clear();
     for (auto handle : waiting) {
@@ -387,6 +391,7 @@ void Core::update_gauges() {
     metrics_.subscribers.set(counts.subscribers);
     metrics_.subscriptions.set(counts.subscriptions);
     metrics_.topics.set(counts.topics);
+    metrics_.addresses.set(address_limits_.size());
     metrics_.users.set(counts.users);
     auto const sockets = admission_.sockets();
     metrics_.clients_in_handshake.set(sockets - std::min(sockets, metrics_.clients_open.value()));

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "address_limits.h"
 #include "admission.h"
 #include "api.h"
 #include "core_metrics.h"
@@ -81,6 +82,8 @@ class Core final : public reactor::CoreProgram,
     /// The session's connection has closed: destroys it.
     void remove(Session& session);
     [[nodiscard]] UserLimit& user_limit() { return user_limit_; }
+    [[nodiscard]] AddressLimits& address_limits() { return address_limits_; }
+    [[nodiscard]] LimitNotes& limit_notes() { return limit_notes_; }
     [[nodiscard]] Admission& admission() { return admission_; }
     /// Of connections_per_user: this one is too many.
     void close_one(net::StreamHandle handle, Errc code);
@@ -107,6 +110,7 @@ class Core final : public reactor::CoreProgram,
 
     // Read by other cores.
     [[nodiscard]] const CoreMetrics& metrics() const { return metrics_; }
+    [[nodiscard]] const LimitNotes& limit_notes() const { return limit_notes_; }
     [[nodiscard]] const reactor::Reactor& reactor() const { return reactor_; }
     [[nodiscard]] const net::StreamTable& streams() const { return streams_; }
     [[nodiscard]] const net::StreamTable::Metrics& stream_metrics() const { return streams_.metrics; }
@@ -161,7 +165,9 @@ class Core final : public reactor::CoreProgram,
     hub::Fanouts fanouts_;
     StoreClient store_;
     LiveSequencer sequencer_;
+    LimitNotes limit_notes_;
     UserLimit user_limit_;
+    AddressLimits address_limits_;
     proto::ClientDecoder client_decoder_;
     Api api_;
     http::Server http_;

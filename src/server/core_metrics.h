@@ -15,6 +15,7 @@ struct CoreMetrics {
 
     metrics::Counter clients_open, clients_in_handshake;         // gauges
     metrics::Counter subscribers, subscriptions, topics, users;  // gauges
+    metrics::Counter addresses;                                  // gauge: known to the limits
     metrics::Counter fanouts_waiting, fanout_bytes_waiting;      // gauges
     metrics::Counter frames_partial, frame_bytes_held;           // gauges
     metrics::Counter messages_in, heartbeats, deliveries, replayed;

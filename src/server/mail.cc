@@ -22,6 +22,8 @@ void drop(const reactor::Mail& mail) {
         case MailKind::store_settled:
         case MailKind::live_answer:
         case MailKind::close_connection:
+        case MailKind::address_report:
+        case MailKind::address_word:
         case MailKind::control:
         case MailKind::progress: break;  // they carry themselves
     }

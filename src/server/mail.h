@@ -31,6 +31,8 @@ enum class MailKind : uint8_t {
     user_count,         // core -> the user's home core; one way
     user_watch,         // the user's home core -> every core; one way
     close_connection,   // core -> core; one way
+    address_report,     // core -> the address's home core; one way
+    address_word,       // the address's home core -> every core; one way
     control,            // main -> every core; one way
     keys,               // main -> every core; one way
     progress,           // core -> main; one way

@@ -35,6 +35,8 @@ constexpr Figure kFigures[] = {
      [](const Core& c) { return c.metrics().topics.value(); }},
     {"users", "gauge", "Users with a connection on the core.",
      [](const Core& c) { return c.metrics().users.value(); }},
+    {"limited_addresses", "gauge", "Addresses that the limits of addresses remember on the core.",
+     [](const Core& c) { return c.metrics().addresses.value(); }},
     {"accepted_total", "counter", "Client sockets accepted.",
      [](const Core& c) { return c.accept_metrics().accepted.value(); }},
     {"accept_failures_total", "counter", "Accepts that the kernel refused.",
@@ -184,6 +186,21 @@ std::string metrics_text(const Shared& shared) {
     by_code(out, shared, "ringcast_closed_total", "Connections closed by the server, by the error's code.",
             CoreMetrics::kCodes, error_name,
             [](const Core& core, std::size_t code) { return core.metrics().closed_with[code].value(); });
+    for (bool const dry_run : {false, true}) {
+        auto const name = dry_run ? "ringcast_limit_dry_run_total" : "ringcast_limit_refused_total";
+        out.family(name, "counter",
+                   dry_run ? "What a limit would have refused but for limits.dry_run."
+                           : "What a limit has refused.");
+        for (std::size_t limit = 0; limit < kLimits; ++limit) {
+            for (const Core* core : shared.cores) {
+                const auto& notes = core->limit_notes();
+                out.sample(name,
+                           fmt::format("core=\"{}\",limit=\"{}\"", core->reactor().id(),
+                                       limit_name(static_cast<Limit>(limit))),
+                           (dry_run ? notes.would_refuse(limit) : notes.refused(limit)).value());
+            }
+        }
+    }
     by_code(
         out, shared, "ringcast_close_frames_total",
         "Close frames sent, answers included, by the code in them.", ws::kCloseKinds, ws::close_kind_name,

@@ -23,6 +23,13 @@ std::string text_response(int status, std::string_view body, bool head_only = fa
                                {.keep_alive = false, .head_only = head_only});
 }
 
+std::string too_many(Duration retry_after) {
+    auto const wait = fmt::format("{}", std::chrono::ceil<seconds>(retry_after).count());
+    return http::make_response(429, "text/plain; charset=utf-8",
+                               "too many from this address; connect again later\n",
+                               {.keep_alive = false, .headers = {{"Retry-After", wait}}});
+}
+
 FrameRef frame_of(std::string_view json) {
     return FrameRef(ws::text_frame(json));
 }
@@ -64,6 +71,9 @@ ws::RequestVerdict Session::on_request(const http::RequestHead& head) {
     if (core_.admission().full()) {
         return {false, text_response(503, "the server has no place left; connect again later\n")};
     }
+    auto const verdict = core_.address_limits().arrive(connection_.peer());
+    address_counted_ = verdict.counted;
+    if (!verdict.admitted) return {false, too_many(verdict.retry_after)};
     return {};
 }
 
@@ -125,6 +135,7 @@ void Session::on_closing() {
 void Session::on_closed() {
     timer_.disarm();
     leave_hub();
+    if (address_counted_) core_.address_limits().leave(connection_.peer());
     core_.remove(*this);  // destroys *this
 }
 

@@ -158,7 +158,8 @@ class Session final : private ws::ConnectionHandler {
     std::unique_ptr<Claims> claims_;  // null: none
     uint32_t replay_serial_ = 0;
     uint8_t refusals_in_a_row_ = 0;
-    bool counted_ = false;  // among the core's open clients
+    bool counted_ = false;          // among the core's open clients
+    bool address_counted_ = false;  // by the core's AddressLimits
     Admission::Place place_ = Admission::Place::handshake;
     bool wants_offsets_ = false;
     bool wants_sync_ = false;

@@ -125,6 +125,8 @@ void UserLimit::close_oldest(const UserId& user, std::vector<GatherAnswer>&& ans
             all.push_back(std::move(connection));
     }
     if (all.size() <= limit_) return;
+    core_.limit_notes().hit(Limit::connections_per_user, "a user's oldest", core_.reactor().now());
+    if (core_.limit_notes().dry_run()) return;
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.opened < b.opened; });
     auto& reactor = core_.reactor();
     for (std::size_t i = 0; i < all.size() - limit_; ++i) {

@@ -286,7 +286,7 @@ def test_agrees_to_no_extension_and_no_foreign_protocol(server, name, value):
     assert "sec-websocket-protocol" not in response.headers
 
 
-ALLOWED = ["https://app.example", "http://localhost:3000"]
+ALLOWED = ["https://app.example", "http://localhost:3000", "https://*.shop.example"]
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +299,8 @@ def picky():
         server.cleanup()
 
 
-@pytest.mark.parametrize("origin", [None, "https://app.example", "http://localhost:3000", "https://APP.EXAMPLE"])
+@pytest.mark.parametrize("origin", [None, "https://app.example", "http://localhost:3000", "https://APP.EXAMPLE",
+                                    "https://app.example:443", "https://a.shop.example", "https://xn--a.shop.example"])
 def test_lets_allowed_origins_in(picky, origin):
     assert status(picky, head("/ws", *([] if origin is None else [("Origin", origin)]))) == 101
 
@@ -312,7 +313,10 @@ def test_lets_allowed_origins_in(picky, origin):
     "https://app.exampl\xe9", "https://xn--app-example", "https://app.example https://evil.com",
     "https://evil.com, https://app.example", "http://localhost", "http://localhost:30000", "http://localhost:300",
     "https://localhost:3000", "http://127.0.0.1:3000", "file://", "*", "https://app_example", "https:app.example",
-    "https://app.example\t.evil.com",
+    "https://app.example\t.evil.com", "https://shop.example", "https://a.b.shop.example", "https://.shop.example",
+    "https://a..shop.example", "https://ashop.example", "https://a.shop.example.", "https://a.shop.example.evil.com",
+    "http://a.shop.example", "https://a.shop.example:8443", "https://evil.com/.shop.example", "https://*.shop.example",
+    "https://evil.com@a.shop.example", "https://evil.com#.shop.example", "https://evil.com\\.shop.example", "NULL",
 ])
 def test_keeps_other_origins_out(picky, origin):
     assert status(picky, head("/ws", ("Origin", origin))) == 403

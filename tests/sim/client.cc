@@ -280,8 +280,11 @@ void Client::take_head(std::string_view& bytes) {
     }
     auto const status = static_cast<int>(number_after(c.head, "HTTP/1.1 "));
     bool const no_place = status == 503 && (world_.signals() > 0 || world_.plan.small_table());
+    auto const& limits = world_.plan.config.limits;
+    bool const too_many =
+        status == 429 && (limits.connections_per_address > 0 || limits.new_connections_per_address > 0);
     bool const cut = c.half_message && (status == 400 || status == 408);
-    if (status != c.expected_status && !no_place && !cut)
+    if (status != c.expected_status && !no_place && !too_many && !cut)
         violated_here(fmt::format("its handshake got {}", status));
     c.refused = status != 101;
     c.phase = c.refused ? Phase::over : Phase::open;

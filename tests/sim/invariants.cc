@@ -55,6 +55,11 @@ void World::check_core(uint32_t i) {
         violated(fmt::format("core {}: {} descriptors are open for {} streams", i, descriptors, open));
     auto const& metrics = core.metrics();
     uint64_t const sessions = metrics.clients_open.value() + metrics.clients_in_handshake.value();
+    uint64_t const of_address_max =
+        plan.config.limits.connections_per_address;  // all peers have the same one
+    if (of_address_max > 0 && metrics.clients_open.value() > of_address_max)
+        violated(
+            fmt::format("core {}: {} clients are open from one address", i, metrics.clients_open.value()));
     uint64_t const api = core.http_metrics().connections.value();
     if (core.ring_gauges().slots_used.value() + api != open)
         violated(fmt::format("core {}: {} slots and {} API connections for {} streams", i,
@@ -146,6 +151,8 @@ void World::check_mail_left() {
             case server::MailKind::gather_request:
             case server::MailKind::gather_answer:
             case server::MailKind::close_connection:
+            case server::MailKind::address_report:
+            case server::MailKind::address_word:
             case server::MailKind::control: break;
             default: violated(fmt::format("a mail of kind {} was left", static_cast<int>(kind)));
         }
@@ -167,6 +174,7 @@ void World::check_all_gone() {
         zero("subscriptions", metrics.subscriptions.value());
         zero("topics", metrics.topics.value());
         zero("users", metrics.users.value());
+        zero("connections of addresses", core.address_limits().open());
         zero("fan-outs", metrics.fanouts_waiting.value());
         zero("fan-out bytes", metrics.fanout_bytes_waiting.value());
         zero("partial frames", metrics.frames_partial.value());

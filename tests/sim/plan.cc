@@ -82,6 +82,8 @@ Plan::Plan(uint64_t run_seed, uint32_t steps_wanted)
     step_time = c.of({Duration(microseconds(20)), Duration(milliseconds(1)), Duration(milliseconds(30))});
     payload_bytes = c.of({0U, 20U, 200U, 3000U});
     end = static_cast<End>(c.below(4));
+    limits.connections_per_address = c.of({0U, 0U, 0U, 0U, 2U, 6U});
+    limits.new_connections_per_address = c.of({0U, 0U, 0U, 0U, 0U, 1U, 5U, 100U});
 }
 
 }  // namespace rc::sim

@@ -36,8 +36,12 @@ struct LimitsConfig {
     uint32_t send_queue_bytes = 1024 * 1024;
     uint32_t send_queue_messages = 1024;
     Duration handshake_timeout = seconds(10);
-    uint32_t header_bytes = 8192;        // a request's whole head
-    uint32_t connections_per_user = 64;  // 0: no limit
+    uint32_t header_bytes = 8192;              // a request's whole head
+    uint32_t connections_per_user = 64;        // 0: no limit
+    uint32_t connections_per_address = 0;      // likewise, and so the two below
+    uint32_t new_connections_per_address = 0;  // a second
+    uint32_t auth_failures_per_address = 0;    // a minute
+    bool dry_run = false;                      // the four above count what they would refuse
 };
 
 struct InboxConfig {

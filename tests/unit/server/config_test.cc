@@ -112,6 +112,10 @@ limits.send_queue_messages = 1024
 limits.handshake_timeout = "10s"
 limits.header_bytes = 8192
 limits.connections_per_user = 64
+limits.connections_per_address = 0
+limits.new_connections_per_address = 0
+limits.auth_failures_per_address = 0
+limits.dry_run = false
 inbox.retention = "30d"
 inbox.notifications_per_user = 1000
 auth.mode = "open"
@@ -205,7 +209,7 @@ TEST(Config, ReadsEveryKindFromAFile) {
     auto const config = accept(R"(
 listen = ["localhost:0", "127.0.0.2:81"]
 log_level = "warning"
-allowed_origins = ["HTTPS://Www.Example.com:443", "http://localhost:8080", "null"]
+allowed_origins = ["HTTPS://Www.Example.com:443", "http://localhost:8080", "https://*.Example.com:443"]
 inactivity_timeout = "12h"
 limits.connections_per_user = 0
 [inbox]
@@ -216,7 +220,8 @@ allow_open = true
     EXPECT_EQ(formatted(config.listen), "127.0.0.1:0 [::1]:0 127.0.0.2:81 ");
     EXPECT_EQ(config.log_level, log::Level::warning);
     EXPECT_EQ(config.allowed_origins,
-              (std::vector<std::string>{"https://www.example.com", "http://localhost:8080", "null"}));
+              (std::vector<std::string>{"https://www.example.com", "http://localhost:8080",
+                                        "https://*.example.com"}));
     EXPECT_EQ(config.inactivity_timeout, hours(12));
     EXPECT_EQ(config.limits.connections_per_user, 0U);
     EXPECT_EQ(config.inbox.retention, hours(48));
@@ -442,7 +447,9 @@ TEST(Config, OriginsAreWhatBrowsersSend) {
                       "https://*.a", "://a", "https://:443", "https://u@a", "https://\xc3\xa9", ""})
         EXPECT_EQ(refusal("allowed_origins = [\"" + std::string(text) + "\"]"),
                   ":1: allowed_origins: \"" + std::string(text) +
-                      "\" is not an origin such as https://www.example.com");
+                      "\" is not an origin such as https://www.example.com or https://*.example.com");
+    EXPECT_EQ(refusal("allowed_origins = ['null']"),
+              ":1: allowed_origins: \"null\" is the origin of any sandboxed page, so it allows all");
     EXPECT_EQ(
         accept("allowed_origins = ['http://a:443', 'http://a:80', 'https://[::1]:8443']").allowed_origins,
         (std::vector<std::string>{"http://a:443", "http://a", "https://[::1]:8443"}));

@@ -76,7 +76,8 @@ TEST(Origin, AnythingElseIsRefused) {
                                            "http://[::1]:8081",
                                            "http://[::1:8080",
                                            "http://::1:8080",
-                                           "app://host"};
+                                           "app://host",
+                                           "app://host:2"};
     for (const auto& origin : refused)
         EXPECT_FALSE(origin_allowed(kAllowed, origin)) << origin;
 }
@@ -86,6 +87,98 @@ TEST(Origin, AnEntryThatIsNoOriginMatchesNothing) {
     for (std::string_view origin : {"null", "ok.example", "*", "", "https://ok.example"}) {
         EXPECT_FALSE(origin_allowed(broken, origin)) << origin;
     }
+}
+
+TEST(Origin, APageOfAnAppHasNoPort) {
+    const std::vector<std::string> allowed{"capacitor://localhost", "chrome-extension://abcdef"};
+    EXPECT_TRUE(origin_allowed(allowed, "capacitor://localhost"));
+    EXPECT_TRUE(origin_allowed(allowed, "chrome-extension://abcdef"));
+    for (std::string_view origin : {"capacitor://localhost:80", "capacitor://localhost:1", "http://localhost",
+                                    "chrome-extension://abcdeg", "file://", "capacitor://"})
+        EXPECT_FALSE(origin_allowed(allowed, origin)) << origin;
+}
+
+const std::vector<std::string> kSubdomains{"https://*.example.org", "http://*.localhost:3000",
+                                           "https://*.xn--bcher-kva.example"};
+
+TEST(Origin, AStarIsOneLabel) {
+    for (std::string_view origin :
+         {"https://a.example.org", "https://A.Example.ORG", "https://a.example.org:443",
+          "https://a-b_c1.example.org", "https://xn--e1afmkfd.example.org", "http://app.localhost:3000",
+          "https://a.xn--bcher-kva.example", "https://example.example.org"}) {
+        EXPECT_TRUE(origin_allowed(kSubdomains, origin)) << origin;
+    }
+}
+
+TEST(Origin, AStarIsNothingElse) {
+    for (std::string_view origin : {"https://example.org",
+                                    "https://.example.org",
+                                    "https://a.b.example.org",
+                                    "https://a..example.org",
+                                    "https://.a.example.org",
+                                    "https://aexample.org",
+                                    "https://a.example.org.",
+                                    "https://a.example.org.evil.com",
+                                    "https://evil.com/.example.org",
+                                    "https://evil.com?.example.org",
+                                    "https://evil.com#.example.org",
+                                    "https://evil.com@a.example.org",
+                                    "https://a.example.org@evil.com",
+                                    "https://evil.com:443.example.org",
+                                    "https://evil.com\\.example.org",
+                                    "https://*.example.org",
+                                    "http://a.example.org",
+                                    "wss://a.example.org",
+                                    "https://a.example.org:444",
+                                    "https://a.example.org:80",
+                                    "https://a.example.com",
+                                    "https://a.example",
+                                    "https://[::1].example.org",
+                                    "https://%61.example.org",
+                                    "https://a b.example.org",
+                                    "https://a,.example.org",
+                                    "null",
+                                    "",
+                                    "http://localhost:3000",
+                                    "http://app.localhost",
+                                    "https://app.localhost:3000",
+                                    "https://a.b\xC3\xBC"
+                                    "cher.example",
+                                    "https://\xD0\xB0.example.org",
+                                    "https://a.ex\xD0\xB0mple.org"}) {
+        EXPECT_FALSE(origin_allowed(kSubdomains, origin)) << origin;
+    }
+    EXPECT_FALSE(origin_allowed(kSubdomains, std::string_view("https://evil.com\0.example.org", 29)));
+}
+
+TEST(Origin, AStarStandsForALabelOfSomebodysOwnName) {
+    for (std::string_view good :
+         {"https://*.example.org", "https://*.a.b.example.org", "http://*.localhost",
+          "http://*.LOCALHOST:3000", "https://*.example.org:8443", "app://*.example.org"})
+        EXPECT_TRUE(parse_origin_pattern(good)) << good;
+    for (std::string_view bad : {"https://*.org",
+                                 "https://*.",
+                                 "https://*",
+                                 "*",
+                                 "*.example.org",
+                                 "https://*example.org",
+                                 "https://a.*.example.org",
+                                 "https://*.*.example.org",
+                                 "https://a*.example.org",
+                                 "https://**.example.org",
+                                 "https://*.example.org.",
+                                 "https://*..example.org",
+                                 "https://*.example..org",
+                                 "https://*.192.0.2.1",
+                                 "https://*.[::1]",
+                                 "https://*.example.org/",
+                                 "https://*.example.org:",
+                                 "https://*.user@example.org",
+                                 "://*.example.org",
+                                 "*://*.example.org",
+                                 "https://*.example.org https://*.example.org",
+                                 "null"})
+        EXPECT_FALSE(parse_origin_pattern(bad)) << bad;
 }
 
 TEST(Origin, ReadsItsParts) {
