@@ -30,6 +30,17 @@ CLI::Option* add_setting(CLI::App& app, const server::SettingDescription& settin
     return option;
 }
 
+// Names flags only: what stands beside a flag that is misspelt may be a secret, and this goes into a log.
+std::string describe_extras(const CLI::App& app, int argc, const char* const* argv) {
+    auto const extras = app.remaining(true);
+    for (const auto& text : extras)
+        if (text.starts_with('-')) return text.substr(0, text.find('=')) + " is no flag";
+    int at = 1;
+    while (at < argc && extras.front() != argv[at])
+        ++at;
+    return fmt::format("argument {} belongs to no flag", at);
+}
+
 }  // namespace
 
 std::variant<CommandLine, Exit> parse_command_line(int argc, const char* const* argv) {
@@ -52,6 +63,9 @@ std::variant<CommandLine, Exit> parse_command_line(int argc, const char* const* 
         return Exit{kStatusOk, app.help()};
     } catch (const CLI::CallForVersion& version) {
         return Exit{kStatusOk, one_line(version.what())};
+    } catch (const CLI::ExtrasError&) {
+        return Exit{kStatusSettings,
+                    one_line(fmt::format("ringcastd: {}", describe_extras(app, argc, argv)))};
     } catch (const CLI::ParseError& error) {
         return Exit{kStatusSettings, one_line(fmt::format("ringcastd: {}", error.what()))};
     }

@@ -90,7 +90,7 @@ def test_version_is_one_line():
     (["--nonsense"], "--nonsense"),
     (["--nonsense=1"], "--nonsense"),
     (["-x"], "-x"),
-    (["extra"], "extra"),
+    (["extra"], "argument 1"),
     (["--workers"], "--workers"),
     (["--workers", "x"], "--workers"),
     (["--workers", "-1"], "--workers"),

@@ -45,7 +45,7 @@ std::string hex(const Sha256& digest);
 /// Reads hex() back, capitals too.
 std::optional<Sha256> parse_sha256(std::string_view text);
 
-/// One key. Only its hash is kept, however the file has it: no dump of the memory shows a key. A plain hash
+/// One key. Only its hash is kept, however the file has it, and hashes are what is compared. A plain hash
 /// is enough: a key is 256 random bits, which nobody tries out, fast or slow; a slow hash is for passwords,
 /// and would be paid for with each request.
 struct ApiKey {

@@ -96,7 +96,7 @@ TEST(CommandLine, EveryMainSettingHasAFlag) {
 TEST(CommandLine, ASwitchTakesAValueBehindAnEqualsSignOnly) {
     EXPECT_FALSE(settings_of({"--allow-open=false"})->auth.allow_open);
     EXPECT_TRUE(settings_of({"--allow-open=true"})->auth.allow_open);
-    expect_refused({"--allow-open", "true"}, "true");
+    expect_refused({"--allow-open", "true"}, "argument 2 belongs to no flag");
 }
 
 TEST(CommandLine, ABadValueIsNamedByItsFlag) {
@@ -109,11 +109,12 @@ TEST(CommandLine, ABadValueIsNamedByItsFlag) {
 
 TEST(CommandLine, RefusesWhatItDoesNotKnowInOneLine) {
     expect_refused({"--frobnicate"}, "--frobnicate");
-    expect_refused({"surplus\nline"}, "surplus");
+    expect_refused({"surplus\nline"}, "argument 1 belongs to no flag");
+    expect_refused({"--workers", "1", "--frob\nnicate=secret"}, "--frob nicate is no flag");
     expect_refused({"--workers"}, "--workers");
     expect_refused({"--workers", "1", "--workers", "2"}, "--workers");
     expect_refused({"--config", "a", "--config", "b"}, "--config");
-    expect_refused({"--listen", "127.0.0.1:1", "127.0.0.1:2"}, "127.0.0.1:2");
+    expect_refused({"--listen", "127.0.0.1:1", "127.0.0.1:2"}, "argument 3 belongs to no flag");
 }
 
 TEST(CommandLine, CheckAnswersOkOrTheLine) {
