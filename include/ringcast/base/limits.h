@@ -50,6 +50,7 @@ constexpr uint32_t kTargetBytesMax = 2'048;        // 414
 constexpr uint32_t kHeaderFieldsMax = 64;          // 431
 constexpr uint32_t kChunkExtensionBytesMax = 256;  // a chunk
 constexpr uint32_t kTrailerBytesMax = 8 * 1024;    // a chunked body
+constexpr uint32_t kProxyHeaderBytesMax = 4'096;   // PROXY protocol v2, with all that is skipped
 
 // The engine.
 constexpr uint32_t kWorkersMax = 64;
