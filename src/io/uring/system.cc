@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <map>
 #include <thread>
 
 #include "ringcast/io/uring.h"
+#include "unix_socket.h"
 
 namespace rc::io {
 namespace {
@@ -41,6 +43,15 @@ class SystemNetwork final : public Network {
     Result<Listener> listen(const Address& address, const ListenOptions& options) override {
         int const fd = open_socket(address);
         if (fd < 0) return fail(Errc::system, describe(address, errno));
+        if (address.kind == Address::Kind::unix_path) {
+            auto file = listen_unix(fd, address, options);
+            if (!file) {
+                ::close(fd);
+                return tl::unexpected(file.error());
+            }
+            socket_files_[fd] = std::move(*file);
+            return Listener{fd, address};
+        }
         set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (options.share_port) set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
         set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -51,6 +62,7 @@ class SystemNetwork final : public Network {
     }
 
     Result<void> check_free(const Address& address) override {
+        if (address.kind == Address::Kind::unix_path) return {};
         // A server that was killed holds its listeners until the kernel has taken its rings down.
         for (int tries_left = 50;; --tries_left) {
             int const fd = open_socket(address);
@@ -80,7 +92,13 @@ class SystemNetwork final : public Network {
         return usable;
     }
 
-    void close(const Listener& listener) override { ::close(listener.descriptor); }
+    void close(const Listener& listener) override {
+        if (auto const found = socket_files_.find(listener.descriptor); found != socket_files_.end()) {
+            found->second.remove();
+            socket_files_.erase(found);
+        }
+        ::close(listener.descriptor);
+    }
 
   private:
     static int open_socket(const Address& address) {
@@ -116,6 +134,8 @@ class SystemNetwork final : public Network {
         }
         return Listener{fd, *bound};
     }
+
+    std::map<int, UnixSocketFile> socket_files_;  // by the descriptor of their listener
 };
 
 }  // namespace
