@@ -107,7 +107,7 @@ class EchoCore final : public reactor::CoreProgram, private net::AcceptHandler {
     void remove(EchoClient* client) { clients_.erase(client); }
 
   private:
-    void on_accept(io::File file, const net::PeerAddress& peer) override {
+    void on_accept(io::File file, const net::PeerAddress& peer, uint32_t) override {
         auto client = std::make_unique<EchoClient>(*this, endpoint_, queue_bytes_max_);
         if (acceptor_.paused() || !client->connection().open(file, peer)) {
             reactor_.ring().discard(file);

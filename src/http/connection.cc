@@ -25,9 +25,10 @@ bool announces_body(const RequestHead& head) {
 /// One connection: what its stream says, in; requests and answers, in turn.
 class Connection final : public net::StreamHandler {
   public:
-    Connection(Server& server, const net::PeerAddress& peer, bool refused)
+    Connection(Server& server, const net::PeerAddress& peer, uint32_t listener, bool refused)
         : server_(server),
           peer_(peer),
+          listener_(listener),
           stream_(server.table_, *this),
           deadline_(*this),
           send_look_(*this),
@@ -50,6 +51,7 @@ class Connection final : public net::StreamHandler {
 
     [[nodiscard]] net::StreamHandle handle() const { return handle_; }
     [[nodiscard]] bool refused() const { return refused_; }
+    [[nodiscard]] uint32_t listener() const { return listener_; }
     size_t index = 0;  // in the server's list
 
   private:
@@ -114,6 +116,7 @@ class Connection final : public net::StreamHandler {
 
     Server& server_;
     const net::PeerAddress peer_;
+    const uint32_t listener_;
     net::Stream stream_;
     net::StreamHandle handle_;  // the stream's, which forgets it when it closes
     Deadline deadline_;         // of the phase: whole head, next body byte, next request, peer's FIN
@@ -419,8 +422,13 @@ void Connection::on_drained() {
 // --- Server
 
 Server::Server(reactor::Reactor& reactor, net::StreamTable& table, const ServerLimits& limits,
-               ProcessUse& use, RequestHandler& handler)
-    : reactor_(reactor), table_(table), limits_(limits), use_(use), handler_(handler) {
+               ProcessUse& use, RequestHandler& handler, std::function<void(uint32_t)> left)
+    : reactor_(reactor),
+      table_(table),
+      limits_(limits),
+      use_(use),
+      handler_(handler),
+      left_(std::move(left)) {
     RC_ASSERT(limits.header_bytes > 0 && limits.requests_max > 0);
     RC_ASSERT(limits.send_timeout >= Duration(kSendLooks));
 }
@@ -430,18 +438,22 @@ Server::~Server() {
     use_.body_bytes.give_back(body_leased_);
 }
 
-void Server::on_accept(io::File file, const net::PeerAddress& peer) {
+void Server::on_accept(io::File file, const net::PeerAddress& peer, uint32_t listener) {
     assert_own_core();
     metrics.accepted.add();
+    auto const drop = [&] {
+        reactor_.ring().discard(file);
+        if (left_) left_(listener);
+    };
     bool const refused = !use_.connections.take(1, limits_.connections_max);
     if (refused) metrics.refused.add();
-    if (refused && !use_.refused.take(1, kRefusedConnectionsMax)) return reactor_.ring().discard(file);
+    if (refused && !use_.refused.take(1, kRefusedConnectionsMax)) return drop();
 
-    auto connection = std::make_unique<Connection>(*this, peer, refused);
+    auto connection = std::make_unique<Connection>(*this, peer, listener, refused);
     if (!connection->open(file)) {
         if (!refused) metrics.refused.add();
         (refused ? use_.refused : use_.connections).give_back(1);
-        return reactor_.ring().discard(file);
+        return drop();
     }
     connection->index = connections_.size();
     connections_.push_back(std::move(connection));
@@ -482,6 +494,7 @@ void Server::proceed_later(Connection& connection) {
 
 void Server::bury(Connection& connection) {
     (connection.refused() ? use_.refused : use_.connections).give_back(1);
+    if (left_) left_(connection.listener());
     size_t const index = connection.index;
     dead_.push_back(std::move(connections_[index]));
     if (index + 1 < connections_.size()) {

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 
+#include "config_listeners.h"
 #include "config_settings.h"
 
 namespace rc::server {
@@ -32,7 +33,7 @@ class Loader {
   public:
     Result<Config> load(const ConfigSources& sources) {
         for (auto step : {&Loader::take_state_directory, &Loader::take_file, &Loader::take_environment,
-                          &Loader::take_flags, &Loader::check_together}) {
+                          &Loader::take_flags, &Loader::add_listeners, &Loader::check_together}) {
             if (auto done = (this->*step)(sources); !done) return tl::unexpected(std::move(done.error()));
         }
         auto& places = config_.places;
@@ -79,15 +80,20 @@ class Loader {
     }
 
     Result<void> take_file(const ConfigSources& sources);
+    void take_listeners(const toml::node& node, const std::string& file, std::vector<Finding>& findings);
     void take_table(const toml::table& table, const std::string& prefix, const std::string& file,
                     std::vector<Finding>& findings);
     Result<void> take_environment(const ConfigSources& sources);
     Result<void> take_flags(const ConfigSources& sources);
+    Result<void> add_listeners(const ConfigSources& sources);
     Result<void> check_together(const ConfigSources& sources);
     Result<void> check_addresses_differ();
     Result<void> check_open_mode();
+    Result<void> check_proxies();
+    [[nodiscard]] const std::string& place_of(const ListenAddress& entry, std::string_view path);
 
     Config config_;
+    std::vector<ListenerTable> listener_tables_;
     std::vector<Origin> origins_{settings().size()};
 };
 
@@ -145,6 +151,10 @@ Result<void> Loader::take_file(const ConfigSources& sources) {
 void Loader::take_table(const toml::table& table, const std::string& prefix, const std::string& file,
                         std::vector<Finding>& findings) {
     for (auto&& [key, node] : table) {
+        if (prefix.empty() && key.str() == "listener") {
+            take_listeners(node, file, findings);
+            continue;
+        }
         // A dot in a key is part of a quoted name here, never a step into a table.
         bool const dotted = key.str().find('.') != std::string_view::npos;
         auto const path =
@@ -213,9 +223,52 @@ Result<void> Loader::take_flags(const ConfigSources& sources) {
     return {};
 }
 
+void Loader::take_listeners(const toml::node& node, const std::string& file, std::vector<Finding>& findings) {
+    const auto* tables = node.as_array();
+    if (!tables || !tables->is_homogeneous(toml::node_type::table)) {
+        auto const line = node.source().begin.line;
+        findings.push_back({line, fmt::format("{}:{}: listener: must be [[listener]] tables", file, line)});
+        return;
+    }
+    for (const auto& element : *tables) {
+        auto table = read_listener(*element.as_table(), file);
+        if (table) {
+            listener_tables_.push_back(std::move(*table));
+        } else {
+            findings.push_back({table.error().line, std::move(table.error().message)});
+        }
+    }
+}
+
+// What a variable or a flag says of `listen` stands for all of what the file says of clients' addresses.
+Result<void> Loader::add_listeners(const ConfigSources&) {
+    for (auto& entry : config_.listen)
+        entry.proxy_protocol = config_.proxy.protocol;
+    auto& origin = origin_of("listen");
+    if (listener_tables_.empty() || origin.source > Source::file) return {};
+    if (origin.source == Source::defaults) {
+        config_.listen.clear();
+        origin = {Source::file, listener_tables_.front().addresses.front().place};
+    }
+    for (auto& table : listener_tables_) {
+        for (auto& entry : table.addresses) {
+            entry.proxy_protocol = table.proxy_protocol.value_or(config_.proxy.protocol);
+            if (config_.listen.size() == kListenAddressesMax)
+                return refuse(entry.place, fmt::format("is one of more than {}", kListenAddressesMax));
+            config_.listen.push_back(std::move(entry));
+        }
+    }
+    return {};
+}
+
+const std::string& Loader::place_of(const ListenAddress& entry, std::string_view path) {
+    return entry.place.empty() ? origin_of(path).prefix : entry.place;
+}
+
 Result<void> Loader::check_together(const ConfigSources&) {
     if (auto done = check_addresses_differ(); !done) return done;
     if (auto done = check_open_mode(); !done) return done;
+    if (auto done = check_proxies(); !done) return done;
     if (config_.ping_interval >= config_.inactivity_timeout)
         config_.warnings.push_back(fmt::format(
             "ping_interval ({}) is not shorter than inactivity_timeout ({}): clients that only answer "
@@ -228,16 +281,19 @@ Result<void> Loader::check_together(const ConfigSources&) {
 }
 
 Result<void> Loader::check_addresses_differ() {
-    std::vector<Address> seen;
+    std::vector<const ListenAddress*> seen;
     for (auto [path, addresses] :
          {std::pair{"listen", &config_.listen}, std::pair{"api_listen", &config_.api_listen}}) {
-        for (const auto& [address, may_lack_family] : *addresses) {
-            if (address.port != 0 && std::ranges::find(seen, address) != seen.end()) {
-                const auto& origin = origin_of(path);
-                const auto& blamed = origin.source == Source::defaults ? origin_of("listen") : origin;
-                return refuse(blamed.prefix, fmt::format("{} is named twice", address.format()));
+        for (const auto& entry : *addresses) {
+            const auto& address = entry.address;
+            bool const may_repeat = address.port == 0 && address.kind != Address::Kind::unix_path;
+            auto const same = std::ranges::find(seen, address, &ListenAddress::address);
+            if (!may_repeat && same != seen.end()) {
+                bool const by_default = origin_of(path).source == Source::defaults;
+                return refuse(by_default ? place_of(**same, "listen") : place_of(entry, path),
+                              fmt::format("{} is named twice", address.format()));
             }
-            seen.push_back(address);
+            seen.push_back(&entry);
         }
     }
     return {};
@@ -246,19 +302,40 @@ Result<void> Loader::check_addresses_differ() {
 Result<void> Loader::check_open_mode() {
     if (config_.auth.mode != AuthMode::open) return {};
     std::string reachable;
-    for (const auto& [address, may_lack_family] : config_.listen) {
+    const ListenAddress* first = nullptr;
+    for (const auto& entry : config_.listen) {
+        const auto& address = entry.address;
         if (address.kind == Address::Kind::unix_path || address.is_loopback()) continue;
+        if (!first) first = &entry;
         if (!reachable.empty()) reachable += ' ';
         reachable += address.format();
     }
-    if (reachable.empty()) return {};
+    if (!first) return {};
     if (!config_.auth.allow_open)
-        return refuse(origin_of("listen").prefix,
+        return refuse(place_of(*first, "listen"),
                       fmt::format("{} is not loopback, and auth.mode \"open\" believes every userId: set "
                                   "auth.allow_open = true if that is meant",
                                   reachable));
     config_.warnings.push_back(fmt::format(
         "auth.mode is \"open\" on {}: whoever reaches it can be any user (auth.allow_open)", reachable));
+    return {};
+}
+
+// A listener on which everybody would be closed.
+Result<void> Loader::check_proxies() {
+    const auto& trusted = config_.proxy.trusted;
+    for (const auto& entry : config_.listen) {
+        if (!entry.proxy_protocol) continue;
+        const auto& place = entry.place.empty() ? origin_of("proxy.protocol").prefix : entry.place;
+        bool const is_unix = entry.address.kind == Address::Kind::unix_path;
+        if (is_unix && !trusted.contains(net::PeerAddress::from(entry.address)))
+            return refuse(place, fmt::format("PROXY headers on {} need \"unix\" in proxy.trusted",
+                                             entry.address.format()));
+        if (trusted.empty())
+            return refuse(place,
+                          fmt::format("PROXY headers on {} need the proxies' networks in proxy.trusted",
+                                      entry.address.format()));
+    }
     return {};
 }
 

@@ -144,7 +144,7 @@ const std::array kSettings{
             "header in which a trusted proxy names the user", "", kNotYet},
 
     Setting{"proxy.protocol", BooleanAt{field<&Config::proxy, &ProxyConfig::protocol>},
-            "a PROXY protocol header must come first on every client connection", "", kNotYet},
+            "a PROXY protocol header must come first on every client connection"},
     Setting{"proxy.trusted", NetworksAt{field<&Config::proxy, &ProxyConfig::trusted>},
             "networks whose forwarding headers, PROXY headers and user header count"},
 };
@@ -210,23 +210,6 @@ std::optional<std::string> normal_origin(std::string_view text) {
         if (origin.starts_with(std::string(of) + "://") && origin.ends_with(ending))
             origin.resize(origin.size() - std::string_view(ending).size());
     return origin;
-}
-
-Result<std::vector<ListenAddress>> read_addresses(const std::vector<std::string>& texts) {
-    std::vector<ListenAddress> out;
-    for (const auto& text : texts) {
-        auto addresses = parse_addresses(text);
-        if (!addresses)
-            return refuse(fmt::format("{} is not an address: {}", quoted(text), addresses.error().message));
-        bool const several = addresses->size() > 1;  // localhost
-        for (auto& address : *addresses) {
-            if (address.kind == Address::Kind::unix_path)
-                return refuse(fmt::format("{} is not available in this version", quoted(text)));
-            out.push_back({std::move(address), several});
-        }
-    }
-    if (out.empty()) return refuse("must name at least one address");
-    return out;
 }
 
 Result<void> put(const Setting& setting, Config& config, const Value& value) {
@@ -326,6 +309,22 @@ constexpr struct {
 
 }  // namespace
 
+Result<std::vector<ListenAddress>> read_addresses(const std::vector<std::string>& texts) {
+    std::vector<ListenAddress> out;
+    for (const auto& text : texts) {
+        auto addresses = parse_addresses(text);
+        if (!addresses)
+            return refuse(fmt::format("{} is not an address: {}", quoted(text), addresses.error().message));
+        bool const several = addresses->size() > 1;  // localhost
+        for (auto& address : *addresses)
+            out.push_back({.address = std::move(address), .may_lack_family = several});
+    }
+    if (out.empty()) return refuse("must name at least one address");
+    if (out.size() > kListenAddressesMax)
+        return refuse(fmt::format("must name at most {} addresses", kListenAddressesMax));
+    return out;
+}
+
 std::span<const Setting> settings() {
     return kSettings;
 }
@@ -401,8 +400,8 @@ std::string toml_text(const Setting& setting, const Config& config) {
                    [&](const NetworksAt& at) { return texts(at.in(copy).texts()); },
                    [&](const AddressesAt& at) {
                        std::vector<std::string> out;
-                       for (const auto& [address, may_lack_family] : at.in(copy))
-                           out.push_back(address.format());
+                       for (const auto& entry : at.in(copy))
+                           out.push_back(entry.address.format());
                        return texts(out);
                    }},
         setting.place);

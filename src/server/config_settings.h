@@ -71,6 +71,9 @@ Value read_texts(const Setting& setting, std::span<const std::string> texts);
 /// Errors: settings, without the place and the setting's name: "must be ...".
 Result<void> assign(const Setting& setting, Config& config, const Value& value);
 
+/// Reads addresses as `listen` has them. Errors: settings, as assign().
+Result<std::vector<ListenAddress>> read_addresses(const std::vector<std::string>& texts);
+
 /// "an integer from 64 to 16777216"
 std::string expectation(const Setting& setting);
 /// The setting's value in `config`, as TOML.

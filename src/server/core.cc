@@ -104,8 +104,8 @@ uint64_t client_places(const io::Ring::Stats& ring, uint32_t workers) {
 
 }  // namespace
 
-Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& client_listeners,
-           const std::vector<int>& api_listeners)
+Core::Core(reactor::Reactor& reactor, Shared& shared, std::vector<Listener> client_listeners,
+           const std::vector<Listener>& api_listeners)
     : reactor_(reactor),
       shared_(shared),
       keys_(shared.keys),
@@ -120,7 +120,9 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
       address_limits_(reactor, shared.config.limits, shared.config.proxy.trusted, shared.workers,
                       shared.hash_key.first, limit_notes_),
       api_(*this),
-      http_(reactor, streams_, http_limits(shared.config), shared.api_use, api_),
+      http_(reactor, streams_, http_limits(shared.config), shared.api_use, api_,
+            [this](uint32_t listener) { api_acceptor_.left(listener); }),
+      client_listeners_(std::move(client_listeners)),
       client_acceptor_(reactor, kClientAcceptTable, true, *this),
       api_acceptor_(reactor, kApiAcceptTable, false, http_),
       heartbeat_(ws::text_frame(proto::kHeartbeat)),
@@ -138,10 +140,10 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& cl
     reactor.add_work(http_);
     reactor.add_work(streams_);
     api_.attach(http_);
-    for (int listener : client_listeners)
-        client_acceptor_.add(listener);
-    for (int listener : api_listeners)
-        api_acceptor_.add(listener);
+    for (const auto& listener : client_listeners_)
+        client_acceptor_.add(listener.descriptor, listener.shared);
+    for (const auto& listener : api_listeners)
+        api_acceptor_.add(listener.descriptor, listener.shared);
     pace_accepts();
     api_acceptor_.start();
     shared.cores[reactor.id()] = this;
@@ -151,10 +153,16 @@ Core::~Core() = default;
 
 // --- connections
 
-void Core::on_accept(io::File file, const net::PeerAddress& peer) {
+void Core::on_accept(io::File file, const net::PeerAddress& peer, uint32_t listener) {
+    bool const proxied = client_listeners_[listener].proxy_protocol;
+    bool const may_be_proxy = !proxied || config().proxy.trusted.contains(peer);
+    if (!may_be_proxy) endpoint_.refuse_proxy(peer, "a PROXY header counts from trusted peers alone");
     auto session = std::make_unique<Session>(*this, endpoint_);
-    if (finishing() || !session->open(file, peer)) {
+    auto const begins =
+        proxied ? ws::Connection::Begins::with_proxy_header : ws::Connection::Begins::with_handshake;
+    if (finishing() || !may_be_proxy || !session->open(file, peer, begins, listener)) {
         reactor_.ring().discard(file);
+        client_acceptor_.left(listener);
         return;
     }
     auto const handle = session->handle();
@@ -207,6 +215,7 @@ Session* Core::at(hub::SubscriberSlot slot) {
 
 void Core::remove(Session& session) {
     admission_.left(session.place());
+    client_acceptor_.left(session.listener());
     sessions_[session.handle().slot].reset();
     pace_accepts();
     // Perhaps it was the last one that the drain waits for.

@@ -12,6 +12,7 @@
 #include "core_metrics.h"
 #include "ebb.h"
 #include "key_files.h"
+#include "listeners.h"
 #include "live_sequencer.h"
 #include "mail.h"
 #include "ringcast/http/connection.h"
@@ -52,8 +53,8 @@ class Core final : public reactor::CoreProgram,
                    private net::AcceptHandler,
                    private hub::Receiver {
   public:
-    Core(reactor::Reactor& reactor, Shared& shared, const std::vector<int>& client_listeners,
-         const std::vector<int>& api_listeners);
+    Core(reactor::Reactor& reactor, Shared& shared, std::vector<Listener> client_listeners,
+         const std::vector<Listener>& api_listeners);
     ~Core() override;
 
     bool ended() override;
@@ -131,7 +132,7 @@ class Core final : public reactor::CoreProgram,
     void on_mail(const reactor::Mail& mail) override;
     bool ready_for(const reactor::Mail& mail) override;
     bool run_slice() override;
-    void on_accept(io::File file, const net::PeerAddress& peer) override;
+    void on_accept(io::File file, const net::PeerAddress& peer, uint32_t listener) override;
     void deliver(hub::SubscriberSlot slot, const hub::Publication& publication, uint64_t offset) override;
 
     void take_publication(std::shared_ptr<const store::Publication> publication);
@@ -171,6 +172,7 @@ class Core final : public reactor::CoreProgram,
     proto::ClientDecoder client_decoder_;
     Api api_;
     http::Server http_;
+    std::vector<Listener> client_listeners_;
     net::Acceptor client_acceptor_, api_acceptor_;
 
     FrameRef heartbeat_;

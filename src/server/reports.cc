@@ -50,6 +50,8 @@ constexpr Figure kFigures[] = {
      [](const Core& c) { return c.endpoint_metrics().refused.value(); }},
     {"handshakes_dropped_total", "counter", "Handshakes that hung and gave way to newer clients.",
      [](const Core& c) { return c.metrics().handshakes_dropped.value(); }},
+    {"proxy_refused_total", "counter", "Connections closed for want of a PROXY header from a trusted peer.",
+     [](const Core& c) { return c.endpoint_metrics().proxy_refused.value(); }},
     {"protocol_failures_total", "counter", "Connections closed for a breach of RFC 6455.",
      [](const Core& c) { return c.endpoint_metrics().protocol_failures.value(); }},
     {"messages_received_total", "counter", "Messages from clients.",

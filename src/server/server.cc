@@ -14,42 +14,13 @@
 #include "control.h"
 #include "core.h"
 #include "key_files.h"
+#include "listeners.h"
 #include "ringcast/base/log.h"
 #include "ringcast/store/sqlite_log.h"
 #include "store_host.h"
 
 namespace rc::server {
 namespace {
-
-struct Listeners {
-    std::vector<std::vector<int>> descriptors;  // of each worker
-    std::vector<Address> addresses;
-};
-
-// One listener a worker and address. The first one picks the port if 0 was asked for.
-Result<Listeners> listen(io::Network& network, const std::vector<ListenAddress>& wanted,
-                         const std::string& place, uint32_t workers) {
-    auto const refused = [&place](const Error& error) { return fail(error.code, place + error.message); };
-    Listeners out;
-    out.descriptors.resize(workers);
-    for (const auto& entry : wanted) {
-        if (entry.may_lack_family && !network.has_family(entry.address)) {
-            log::warning("{} is skipped: this host lacks the address family", entry.address.format());
-            continue;
-        }
-        if (auto free = network.check_free(entry.address); !free) return refused(free.error());
-        Address address = entry.address;
-        for (uint32_t worker = 0; worker < workers; ++worker) {
-            auto listener = network.listen(address, {});
-            if (!listener) return refused(listener.error());
-            address = listener->address;
-            out.descriptors[worker].push_back(listener->descriptor);
-        }
-        out.addresses.push_back(address);
-    }
-    if (out.addresses.empty()) return fail(Errc::system, place + "no address is left to listen on");
-    return out;
-}
 
 Result<void> make_data_dir(const Config& config) {
     const auto& path = config.data_dir;
@@ -154,9 +125,9 @@ Result<void> run(const Config& config, const RunOptions& options) {
     auto const store_id = static_cast<reactor::CoreId>(workers);
     auto const main_id = static_cast<reactor::CoreId>(workers + 1);
 
-    auto clients = listen(*network, config.listen, config.places.listen, workers);
+    auto clients = Listeners::open(*network, config.listen, config.places.listen, workers);
     if (!clients) return tl::unexpected(clients.error());
-    auto api = listen(*network, config.api_listen, config.places.api_listen, workers);
+    auto api = Listeners::open(*network, config.api_listen, config.places.api_listen, workers);
     if (!api) return tl::unexpected(api.error());
 
     Shared shared{.config = config,
@@ -179,8 +150,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
                          cpus[worker % cpus.size()],
                          {},
                          [&, worker](reactor::Reactor& reactor) {
-                             return std::make_unique<Core>(reactor, shared, clients->descriptors[worker],
-                                                           api->descriptors[worker]);
+                             return std::make_unique<Core>(reactor, shared, clients->of_worker(worker),
+                                                           api->of_worker(worker));
                          }});
     }
     ControlProgram* control = nullptr;  // lives while the cores run
@@ -205,13 +176,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
                      }});
 
     auto const ready = [&] {
-        std::string line = "ringcastd ready clients";
-        for (const auto& address : clients->addresses)
-            line += ' ' + address.format();
-        line += " api";
-        for (const auto& address : api->addresses)
-            line += ' ' + address.format();
-        options.ready(line);
+        options.ready("ringcastd ready clients" + clients->text() + " api" + api->text());
         control->listen_for_signals();
     };
     auto ran = reactor::run_cores(mesh, *clock, plans, ready);

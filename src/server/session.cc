@@ -40,9 +40,11 @@ Session::Session(Core& core, ws::Endpoint& endpoint)
     : core_(core), connection_(endpoint, *this), timer_(*this) {}
 Session::~Session() = default;
 
-bool Session::open(io::File file, const net::PeerAddress& peer) {
+bool Session::open(io::File file, const net::PeerAddress& peer, ws::Connection::Begins begins,
+                   uint32_t listener) {
+    listener_ = static_cast<uint16_t>(listener);
     opened_ = core_.reactor().now();
-    return connection_.open(file, peer);
+    return connection_.open(file, peer, begins);
 }
 
 // --- the connection's life

@@ -27,7 +27,8 @@ class Session final : private ws::ConnectionHandler {
     ~Session();
 
     /// False when the core has no slot: the caller closes the file and drops the session.
-    [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer);
+    [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer, ws::Connection::Begins begins,
+                            uint32_t listener);
 
     /// A message that no log keeps. During a replay it waits for its place among the records.
     /// @param offset_before  the log's newest offset that came before it
@@ -55,6 +56,7 @@ class Session final : private ws::ConnectionHandler {
         if (replay_ && replay_->waiting && connection_.is_open()) read_chunk();
     }
 
+    [[nodiscard]] uint32_t listener() const { return listener_; }  // of the core's, by which it came
     [[nodiscard]] bool is_open() const { return connection_.is_open(); }
     [[nodiscard]] bool in_handshake() const { return connection_.in_handshake(); }
     [[nodiscard]] Admission::Place place() const { return place_; }
@@ -157,6 +159,7 @@ class Session final : private ws::ConnectionHandler {
     std::unique_ptr<Replay> replay_;
     std::unique_ptr<Claims> claims_;  // null: none
     uint32_t replay_serial_ = 0;
+    uint16_t listener_ = 0;
     uint8_t refusals_in_a_row_ = 0;
     bool counted_ = false;          // among the core's open clients
     bool address_counted_ = false;  // by the core's AddressLimits

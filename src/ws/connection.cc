@@ -4,12 +4,14 @@
 
 #include "ringcast/base/log.h"
 #include "ringcast/http/response.h"
+#include "ringcast/net/proxy_header.h"
 #include "ringcast/ws/frame.h"
 #include "ringcast/ws/handshake.h"
 
 namespace rc::ws {
 namespace {
 constexpr Duration kRefusalDeadline = seconds(2);  // to read our answer and close
+constexpr Duration kProxyWarningEvery = seconds(10);
 
 std::string plain_response(int status, std::string_view message, http::ResponseOptions options) {
     options.keep_alive = false;
@@ -17,13 +19,28 @@ std::string plain_response(int status, std::string_view message, http::ResponseO
 }
 }  // namespace
 
+void Endpoint::refuse_proxy(const net::PeerAddress& peer, std::string_view why) {
+    metrics.proxy_refused.add();
+    auto const now = streams.reactor().now();
+    if (now < proxy_warning_due_) return log::debug("closing {}: {}", peer.format(), why);
+    proxy_warning_due_ = now + kProxyWarningEvery;
+    log::warning("closing {}: {} ({} so far)", peer.format(), why, metrics.proxy_refused.value());
+}
+
+struct Connection::Beginning {
+    explicit Beginning(uint32_t header_bytes) : head(header_bytes) {}
+    net::ProxyHeaderParser proxy_header;
+    http::HeadParser head;
+};
+
 Connection::Connection(Endpoint& endpoint, ConnectionHandler& handler)
     : endpoint_(endpoint), handler_(handler), stream_(endpoint.streams, *this), deadline_(*this) {}
 
 Connection::~Connection() = default;
 
-bool Connection::open(io::File file, const net::PeerAddress& peer) {
+bool Connection::open(io::File file, const net::PeerAddress& peer, Begins begins) {
     peer_ = peer;
+    if (begins == Begins::with_proxy_header) state_ = State::proxy_header;
     if (!stream_.open(file, io::ReceiveMode::multishot)) return false;
     arm(endpoint_.options.handshake_timeout);
     return true;
@@ -46,6 +63,7 @@ void Connection::on_deadline() {
             decoder_.stop();
             send_close(static_cast<uint16_t>(CloseCode::policy), "message_timeout", State::failing);
             return;
+        case State::proxy_header:
         case State::handshake:
         case State::refusing:
         case State::closing:
@@ -59,27 +77,47 @@ void Connection::on_deadline() {
 // --- bytes in
 
 void Connection::on_bytes(std::string_view bytes) {
-    if (state_ == State::handshake) bytes = take_handshake(bytes);
+    if (state_ == State::proxy_header) bytes = take_proxy_header(bytes);
+    if (state_ == State::handshake && !bytes.empty()) bytes = take_handshake(bytes);
     if (bytes.empty()) return;
     if (state_ == State::open || state_ == State::closing) return take_frames(bytes);
     // It said that it would send nothing more.
     if (state_ == State::ended || state_ == State::lingering) wait_for_fin();
 }
 
+// Returns what follows the header.
+std::string_view Connection::take_proxy_header(std::string_view bytes) {
+    if (!beginning_) beginning_ = std::make_unique<Beginning>(endpoint_.options.header_bytes);
+    auto& parser = beginning_->proxy_header;
+    size_t consumed = 0;
+    switch (parser.feed(bytes, consumed)) {
+        case net::ProxyHeaderParser::State::need_more: return {};
+        case net::ProxyHeaderParser::State::failed:
+            endpoint_.refuse_proxy(peer_, parser.failure());
+            stream_.begin_close();
+            return {};
+        case net::ProxyHeaderParser::State::complete: break;
+    }
+    if (parser.client()) peer_ = *parser.client();
+    state_ = State::handshake;
+    return bytes.substr(consumed);
+}
+
 // Returns what follows the head.
 std::string_view Connection::take_handshake(std::string_view bytes) {
-    if (!parser_) parser_ = std::make_unique<http::HeadParser>(endpoint_.options.header_bytes);
+    if (!beginning_) beginning_ = std::make_unique<Beginning>(endpoint_.options.header_bytes);
+    auto& parser = beginning_->head;
     size_t consumed = 0;
-    switch (parser_->feed(bytes, consumed)) {
+    switch (parser.feed(bytes, consumed)) {
         case http::HeadParser::State::need_more: return {};
         case http::HeadParser::State::failed: {
-            auto const& failure = parser_->failure();
+            auto const& failure = parser.failure();
             refuse(plain_response(failure.status, failure.message, {}));
             return {};
         }
         case http::HeadParser::State::complete: break;
     }
-    auto const& head = parser_->head();
+    auto const& head = parser.head();
     auto verdict = handler_.on_request(head);
     if (!verdict.upgrade) {
         refuse(verdict.response);
@@ -92,7 +130,7 @@ std::string_view Connection::take_handshake(std::string_view bytes) {
         return {};
     }
     stream_.queue(FrameRef(SharedBytes::copy_of(switching_response(*head.header("sec-websocket-key")))));
-    parser_.reset();
+    beginning_.reset();
     deadline_.disarm();
     state_ = State::open;
     endpoint_.metrics.handshakes.add();
@@ -105,7 +143,7 @@ void Connection::refuse(std::string_view response) {
     stream_.queue(FrameRef(SharedBytes::copy_of(response)));
     stream_.finish();
     state_ = State::refusing;
-    parser_.reset();
+    beginning_.reset();
     arm(kRefusalDeadline);
 }
 
@@ -183,7 +221,7 @@ void Connection::send(FrameRef frame) {
 }
 
 void Connection::close(CloseCode code, std::string_view reason) {
-    if (state_ == State::handshake) return abort();
+    if (state_ == State::handshake || state_ == State::proxy_header) return abort();
     if (state_ != State::open) return;
     send_close(static_cast<uint16_t>(code), reason, State::closing);
 }
@@ -219,7 +257,7 @@ void Connection::close_when_sent() {
 
 void Connection::on_end() {
     bool const was_open = state_ == State::open;
-    if (state_ == State::handshake || stream_.unsent_frames() == 0) {
+    if (state_ == State::handshake || state_ == State::proxy_header || stream_.unsent_frames() == 0) {
         stream_.begin_close();
     } else {
         // What the peer asked for before its FIN is still answered.

@@ -175,9 +175,6 @@ def test_a_bad_setting_is_refused_in_one_line_that_names_file_line_and_key(tmp_p
     ('[auth.jwt]\npublic_key_file = "key"', "auth.jwt.public_key_file"),
     ('[auth.jwt]\nsecret_file = "secret"', "auth.jwt.secret_file"),
     ('[auth.header]\nname = "X-Person"', "auth.header.name"),
-    ('\nlisten = ["unix:/run/ringcast/clients.sock"]', "listen"),
-    ('\napi_listen = ["unix:/run/ringcast/api.sock"]', "api_listen"),
-    ("[proxy]\nprotocol = true", "proxy.protocol"),
 ])
 def test_a_setting_whose_feature_is_not_there_yet_is_refused(tmp_path, text, key):
     refusal = check(tmp_path, text)

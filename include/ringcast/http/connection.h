@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -146,11 +147,12 @@ class Server final : public reactor::CoreBound, public net::AcceptHandler, publi
   public:
     /// @param table  when it is full, further connections are closed without a word
     /// @param use  the same for all cores of the process
+    /// @param left  told once for each connection of on_accept(), at its end: by which listener it had come
     Server(reactor::Reactor& reactor, net::StreamTable& table, const ServerLimits& limits, ProcessUse& use,
-           RequestHandler& handler);
+           RequestHandler& handler, std::function<void(uint32_t listener)> left = {});
     ~Server() override;
 
-    void on_accept(io::File file, const net::PeerAddress& peer) override;
+    void on_accept(io::File file, const net::PeerAddress& peer, uint32_t listener) override;
 
     /// Answers a request; the bytes leave at the end of the turn. A stale handle is counted and ignored.
     /// Cost: one copy of the body.
@@ -192,6 +194,7 @@ class Server final : public reactor::CoreBound, public net::AcceptHandler, publi
     const ServerLimits limits_;
     ProcessUse& use_;
     RequestHandler& handler_;
+    std::function<void(uint32_t)> left_;
     bool draining_ = false;
     uint64_t body_bytes_ = 0;                               // the gauge's value
     uint64_t body_leased_ = 0;                              // of the process's, at least body_bytes_

@@ -8,6 +8,7 @@
 #include "ringcast/metrics/metrics.h"
 #include "ringcast/net/peer_address.h"
 #include "ringcast/net/refusals.h"
+#include "ringcast/net/shared_listener.h"
 #include "ringcast/reactor/reactor.h"
 
 namespace rc::net {
@@ -15,7 +16,8 @@ namespace rc::net {
 class AcceptHandler {
   public:
     /// Owns the file from here on.
-    virtual void on_accept(io::File file, const PeerAddress& peer) = 0;
+    /// @param listener  by which it came: its place in the order of Acceptor::add(), from 0
+    virtual void on_accept(io::File file, const PeerAddress& peer, uint32_t listener) = 0;
 
   protected:
     ~AcceptHandler() = default;
@@ -27,6 +29,8 @@ class AcceptHandler {
 class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
   public:
     static constexpr uint32_t kBurst = 64;
+    /// On a listener that cores share: what is armed when a core has enough may still come.
+    static constexpr uint32_t kSharedBurst = 8;
 
     /// @param direct  into the ring's own table, which the process's descriptor limit does not count, if the
     /// ring
@@ -35,7 +39,12 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
     ~Acceptor() override;
 
     /// Adds a listening descriptor, which the caller closes after quiet().
-    void add(int listener);
+    /// @param shared  of a listener that other cores accept on too; outlives the acceptor. While this core
+    ///                holds too many of its connections, it leaves them to the others.
+    void add(int listener, SharedListener* shared = nullptr);
+    /// A connection of the listener has ended, one that on_accept() gave back at once included. To be called
+    /// for all of a shared one's; for others it does nothing.
+    void left(uint32_t listener);
     [[nodiscard]] std::size_t listeners() const { return sources_.size(); }
     /// Arms, or re-arms after pause().
     void start();
@@ -63,13 +72,17 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
     };
     struct Source {
         int listener;
-        uint32_t wanted = 1;  // accepts to keep armed
+        SharedListener* shared = nullptr;
+        bool stands_back = false;  // while it holds too many of the shared listener's connections
+        uint32_t wanted = 1;       // accepts to keep armed
         uint32_t armed = 0;
         uint32_t completed_since = 0;
         uint64_t turn = 0;
         std::vector<std::unique_ptr<Slot>> slots;
     };
     void arm(uint32_t source);
+    void cancel(uint32_t source);
+    void look_at_share(uint32_t source);
     [[nodiscard]] io::Token token(uint32_t source, uint32_t slot) const;
 
     reactor::Reactor& reactor_;
@@ -89,6 +102,16 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
               owner(acceptor) {}
         Acceptor& owner;
     } retry_;
+    struct ShareLook : io::Timer {
+        explicit ShareLook(Acceptor& acceptor)
+            : io::Timer([](io::Timer& timer) {
+                  auto& self = static_cast<ShareLook&>(timer).owner;
+                  for (uint32_t i = 0; i < self.sources_.size(); ++i)
+                      self.look_at_share(i);
+              }),
+              owner(acceptor) {}
+        Acceptor& owner;
+    } share_look_;
 };
 
 }  // namespace rc::net

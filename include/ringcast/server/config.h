@@ -19,13 +19,20 @@ namespace rc::server {
 enum class Durability : uint8_t { fsync, write };
 enum class AuthMode : uint8_t { open, jwt, header };
 
-/// An address to listen on. Nobody asked for a default address, nor for each family of `localhost`, by name:
-/// where the host lacks that family, it is skipped with a line in the log instead of stopping the start.
+constexpr uint32_t kUnixSocketMode = 0660;
+constexpr uint32_t kListenAddressesMax = 64;  // of clients, or of the API
+
+/// An address to listen on, and its marks.
 struct ListenAddress {
     Address address;
+    /// Nobody asked for a default address, nor for each family of `localhost`, by name: where the host lacks
+    /// that family, it is skipped with a line in the log instead of stopping the start.
     bool may_lack_family = false;
-
-    friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
+    bool proxy_protocol = false;      // of clients: a PROXY header must come first
+    uint32_t mode = kUnixSocketMode;  // of a unix socket's file: who may connect
+    std::string group = {};           // likewise, by name or number; empty: the process's own
+    /// Where it was written, if that is not with `listen` or `api_listen`; see Config::Places.
+    std::string place = {};
 };
 
 struct LimitsConfig {
@@ -81,6 +88,7 @@ struct ProxyConfig {
 
 /// The settings as contract.md 7 names them, checked, each in its range. Immutable once the server runs.
 struct Config {
+    /// Of `listen` and of the [[listener]] tables.
     std::vector<ListenAddress> listen{
         {Address::v4({127, 0, 0, 1}, 5000), true},
         {Address::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 5000), true}};

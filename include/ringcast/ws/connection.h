@@ -57,15 +57,23 @@ struct Endpoint {
     };
     struct Metrics {
         metrics::Counter handshakes, refused, messages_in, protocol_failures;
+        metrics::Counter proxy_refused;                         // see refuse_proxy()
         std::array<metrics::Counter, kCloseKinds> closes_sent;  // by close_kind()
     };
     Endpoint(net::StreamTable& table, const Options& opts)
         : streams(table), options(opts), pool(opts.half_frames) {}
 
+    /// Counts a connection that is closed without an answer because of its PROXY header, and says so in the
+    /// log, but for at most one every kProxyWarningEvery.
+    void refuse_proxy(const net::PeerAddress& peer, std::string_view why);
+
     net::StreamTable& streams;
     Options options;
     FramePool pool;
     Metrics metrics;
+
+  private:
+    MonoTime proxy_warning_due_{};
 };
 
 /// One WebSocket in the server's role: handshake, frames, closing handshake, and their deadlines. It knows
@@ -77,8 +85,13 @@ class Connection final : private net::StreamHandler, private CodecSink {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    /// Begins with the handshake. False when the core has no slot left: the caller closes the file.
-    [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer);
+    /// How a connection begins.
+    enum class Begins : uint8_t { with_handshake, with_proxy_header };
+
+    /// Begins with the handshake, or with a PROXY header before it: then one must come, and both within
+    /// handshake_timeout. False when the core has no slot left: the caller closes the file.
+    [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer,
+                            Begins begins = Begins::with_handshake);
 
     /// Queues a whole frame for the end of the turn; ignored unless open.
     void send(FrameRef frame);
@@ -97,19 +110,20 @@ class Connection final : private net::StreamHandler, private CodecSink {
     [[nodiscard]] bool is_open() const { return state_ == State::open; }
     /// It has not become a WebSocket: no request yet, or its refusal is on its way.
     [[nodiscard]] bool in_handshake() const {
-        return state_ == State::handshake || state_ == State::refusing;
+        return state_ == State::proxy_header || state_ == State::handshake || state_ == State::refusing;
     }
     [[nodiscard]] uint64_t unsent_bytes() const { return stream_.unsent_bytes(); }
     [[nodiscard]] uint32_t unsent_frames() const { return stream_.unsent_frames(); }
     [[nodiscard]] bool stalled() const { return stream_.stalled(); }
     [[nodiscard]] net::StreamHandle handle() const { return stream_.handle(); }
-    /// The socket's own peer, or whom set_peer() named.
+    /// The socket's own peer, whom its PROXY header named, or whom set_peer() did.
     [[nodiscard]] const net::PeerAddress& peer() const { return peer_; }
     /// Who is behind a proxy: the client whose connection this is from now on.
     void set_peer(const net::PeerAddress& client) { peer_ = client; }
 
   private:
     enum class State : uint8_t {
+        proxy_header,
         handshake,
         refusing,  // an HTTP answer is on its way out; input is dropped
         open,
@@ -132,6 +146,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void on_close(const CloseBody& body) override;
     void on_failure(CloseCode code, std::string_view why) override;
 
+    std::string_view take_proxy_header(std::string_view bytes);
     std::string_view take_handshake(std::string_view bytes);
     void refuse(std::string_view response);
     void take_frames(std::string_view bytes);
@@ -146,7 +161,8 @@ class Connection final : private net::StreamHandler, private CodecSink {
     ConnectionHandler& handler_;
     net::Stream stream_;
     Decoder decoder_;
-    std::unique_ptr<http::HeadParser> parser_;  // during the handshake
+    struct Beginning;
+    std::unique_ptr<Beginning> beginning_;  // from the first byte to the end of the handshake
     State state_ = State::handshake;
     bool message_done_ = false;  // in this feed
     uint16_t pongs_waiting_ = 0;

@@ -37,24 +37,31 @@ class WsClient:
     """Connects, and shakes hands unless told otherwise.
 
     Messages of the server's heartbeat are counted in `heartbeats` and skipped by next_message() and what
-    stands on it.
+    stands on it. `address` is a host and a port, or a unix socket's path; `preamble` goes before the request.
     """
 
     def __init__(self, address, path="/ws", *, headers=(), handshake=True, receive_buffer=None, first_bytes=b"",
-                 source=None):
+                 source=None, preamble=b""):
         self.address = address
-        self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        if isinstance(address, str):
+            family = socket.AF_UNIX
+        else:
+            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.socket(family)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source is not None:
             self.socket.bind((source, 0))
         self.socket.settimeout(PATIENCE)
         self.socket.connect(address)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reader = FrameReader()
         self.ended = False  # the server's FIN or a reset came
         self.heartbeats = 0
         self._ids = itertools.count(1)
+        if preamble:
+            self.send_bytes(preamble)
         if handshake:
             self.handshake(path, headers, first_bytes)
 
@@ -68,7 +75,7 @@ class WsClient:
 
     def request(self, path="/ws", headers=(), key=None):
         """The bytes of an upgrade request."""
-        host, port = self.address
+        host, port = ("localhost", 80) if isinstance(self.address, str) else self.address
         lines = [f"GET {path} HTTP/1.1", f"Host: {f'[{host}]' if ':' in host else host}:{port}", "Upgrade: websocket",
                  "Connection: Upgrade", f"Sec-WebSocket-Key: {key or new_key()}", "Sec-WebSocket-Version: 13"]
         lines += [f"{name}: {value}" for name, value in headers]

@@ -57,12 +57,19 @@ def to_toml(settings):
             return '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"'
         return "[" + ", ".join(value(item) for item in v) + "]"
 
+    def is_tables(v):
+        return isinstance(v, list) and v and all(isinstance(entry, dict) for entry in v)
+
     def table(prefix, entries):
         lines = [f"[{prefix}]"] if prefix else []
-        lines += [f"{k} = {value(v)}" for k, v in entries.items() if not isinstance(v, dict)]
+        lines += [f"{k} = {value(v)}" for k, v in entries.items() if not isinstance(v, dict) and not is_tables(v)]
         for k, v in entries.items():
+            name = f"{prefix}.{k}" if prefix else k
             if isinstance(v, dict):
-                lines += table(f"{prefix}.{k}" if prefix else k, v)
+                lines += table(name, v)
+            elif is_tables(v):
+                for entry in v:
+                    lines += [f"[[{name}]]"] + table("", entry)
         return lines
 
     return "\n".join(table("", settings)) + "\n"
@@ -186,7 +193,7 @@ class Server(Process):
         self.config_file.write_text(to_toml(everything), encoding="utf-8")
         command = [*under, program("ringcastd"), "--config", self.config_file, "--data-dir", self.data_dir,
                    "--workers", workers]
-        if "listen" not in everything and "--listen" not in args:
+        if not {"listen", "listener"} & set(everything) and "--listen" not in args:
             command += ["--listen", "127.0.0.1:0"]
         if "api_listen" not in everything and "--api-listen" not in args:
             command += ["--api-listen", "127.0.0.1:0"]
@@ -199,7 +206,8 @@ class Server(Process):
             match = _READY.search(self.stderr)
             self.client_addresses = [parse_address(t) for t in match.group(1).split() if not t.startswith("unix:")]
             self.api_addresses = [parse_address(t) for t in match.group(2).split() if not t.startswith("unix:")]
-            self.api = self.new_api()
+            self.client_sockets = [t.removeprefix("unix:") for t in match.group(1).split() if t.startswith("unix:")]
+            self.api = self.new_api() if self.api_addresses else None
 
     @property
     def address(self):
@@ -219,7 +227,8 @@ class Server(Process):
         return WsClient(self.address, **how)
 
     def stop(self, timeout=60.0):
-        self.api.close()
+        if self.api:
+            self.api.close()
         super().stop(timeout)
 
     def cleanup(self):

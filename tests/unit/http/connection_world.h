@@ -72,7 +72,7 @@ struct World {
 
     io::File connect() {
         auto const file = core.ring.open_socket();
-        server.on_accept(file, {});
+        server.on_accept(file, {}, 0);
         core.settle();
         return file;
     }

@@ -15,7 +15,7 @@ constexpr uint8_t kTable = 2;
 constexpr int kListener = 7, kOther = 8;
 
 struct Door final : AcceptHandler {
-    void on_accept(io::File file, const PeerAddress& peer) override {
+    void on_accept(io::File file, const PeerAddress& peer, uint32_t) override {
         files.push_back(file);
         peers.push_back(peer.format());
         if (pause_after != 0 && files.size() == pause_after) acceptor->pause();

@@ -34,7 +34,7 @@ struct Owner final : StreamHandler, AcceptHandler {
     void on_end() override {}
     void on_drained() override {}
     void on_closed() override { closed = true; }
-    void on_accept(io::File, const PeerAddress&) override {}
+    void on_accept(io::File, const PeerAddress&, uint32_t) override {}
     test::FakeSocket& socket() { return core.ring.socket(file); }
 
     test::FakeCore& core;

@@ -71,8 +71,8 @@ std::string read_source(const std::string& path) {
 
 std::string formatted(const std::vector<ListenAddress>& addresses) {
     std::string out;
-    for (const auto& [address, may_lack_family] : addresses)
-        out += address.format() + " ";
+    for (const auto& entry : addresses)
+        out += entry.address.format() + " ";
     return out;
 }
 
@@ -412,9 +412,6 @@ TEST(Config, WhatIsNotThereYetStopsTheStart) {
     EXPECT_EQ(refusal("auth.mode = 'jwt'"), ":1: auth.mode: \"jwt\" is not available in this version");
     EXPECT_EQ(refusal("[auth]\nmode = 'header'"),
               ":2: auth.mode: \"header\" is not available in this version");
-    EXPECT_EQ(refusal("proxy.protocol = true"), ":1: proxy.protocol: true is not available in this version");
-    EXPECT_EQ(refusal("listen = ['unix:/run/r.sock']"),
-              ":1: listen: \"unix:/run/r.sock\" is not available in this version");
     EXPECT_EQ(refusal("[auth.jwt]\nleeway = '31s'"),
               ":2: auth.jwt.leeway: \"31s\" is not available in this version");
     EXPECT_EQ(refusal("", {}, {{"--auth-mode", "jwt"}}),
@@ -425,7 +422,7 @@ TEST(Config, WhatIsNotThereYetStopsTheStart) {
 TEST(Config, WhatIsThereIsAvailable) {
     for (const auto& setting : describe_settings()) {
         bool const later = setting.path == "auth.mode" || setting.path.starts_with("auth.jwt.") ||
-                           setting.path.starts_with("auth.header.") || setting.path == "proxy.protocol";
+                           setting.path.starts_with("auth.header.");
         EXPECT_EQ(setting.available, !later) << setting.path;
     }
 }
@@ -440,6 +437,120 @@ TEST(Config, TrustedNetworksAreReadAndNamedWhereTheyAreNone) {
     EXPECT_EQ(refusal("[proxy]\ntrusted = ['127.0.0.1', '10.1.2.3/8']"),
               ":2: proxy.trusted: \"10.1.2.3/8\" is not a network: bits are set behind the first 8");
     EXPECT_EQ(refusal("proxy.trusted = 'unix'"), ":1: proxy.trusted: must be a list of networks");
+}
+
+TEST(Config, UnixSocketsCountAsLoopback) {
+    auto const config =
+        accept("listen = ['unix:/run/r.sock', '127.0.0.1:1']\napi_listen = ['unix:/run/a.sock']");
+    EXPECT_EQ(formatted(config.listen), "unix:/run/r.sock 127.0.0.1:1 ");
+    EXPECT_EQ(formatted(config.api_listen), "unix:/run/a.sock ");
+    EXPECT_EQ(config.listen[0].mode, 0660U);
+    EXPECT_TRUE(config.warnings.empty());
+    EXPECT_EQ(refusal("listen = ['unix:/a', 'unix:/a']"), ":1: listen: unix:/a is named twice");
+    EXPECT_EQ(refusal("listen = ['unix:/a']\napi_listen = ['unix:/a']"),
+              ":2: api_listen: unix:/a is named twice");
+    EXPECT_EQ(refusal("listen = ['unix:a']"),
+              ":1: listen: \"unix:a\" is not an address: the path of a unix socket begins with /");
+}
+
+TEST(Config, ListenerTablesAreAddressesWithMarks) {
+    auto const config = accept(R"(
+proxy.trusted = ["127.0.0.1", "unix"]
+[[listener]]
+address = "unix:/run/r.sock"
+mode = "0666"
+group = "www-data"
+[[listener]]
+address = "127.0.0.1:7000"
+proxy_protocol = true
+)");
+    ASSERT_EQ(formatted(config.listen), "unix:/run/r.sock 127.0.0.1:7000 ") << "in place of the default";
+    EXPECT_EQ(config.listen[0].mode, 0666U);
+    EXPECT_EQ(config.listen[0].group, "www-data");
+    EXPECT_FALSE(config.listen[0].proxy_protocol);
+    EXPECT_TRUE(config.listen[1].proxy_protocol);
+    EXPECT_FALSE(config.listen[1].may_lack_family);
+
+    auto const both = accept("listen = ['127.0.0.1:1']\n[[listener]]\naddress = 'localhost:2'");
+    EXPECT_EQ(formatted(both.listen), "127.0.0.1:1 127.0.0.1:2 [::1]:2 ");
+}
+
+TEST(Config, AVariableOrAFlagStandsForAllClientAddressesOfTheFile) {
+    auto const file = "[[listener]]\naddress = 'unix:/a'";
+    EXPECT_EQ(formatted(accept(file, {{"RINGCAST_LISTEN", "127.0.0.1:1"}}).listen), "127.0.0.1:1 ");
+    EXPECT_EQ(formatted(accept(file, {}, {{"--listen", "127.0.0.1:2"}}).listen), "127.0.0.1:2 ");
+}
+
+TEST(Config, TheProxyProtocolHoldsForEveryListenerThatDoesNotSayOtherwise) {
+    auto const config = accept(R"(
+listen = ["127.0.0.1:1"]
+[proxy]
+protocol = true
+trusted = ["127.0.0.1"]
+[[listener]]
+address = "127.0.0.1:2"
+[[listener]]
+address = "127.0.0.1:3"
+proxy_protocol = false
+)");
+    ASSERT_EQ(config.listen.size(), 3U);
+    EXPECT_TRUE(config.listen[0].proxy_protocol);
+    EXPECT_TRUE(config.listen[1].proxy_protocol);
+    EXPECT_FALSE(config.listen[2].proxy_protocol);
+    EXPECT_FALSE(config.api_listen[0].proxy_protocol);
+}
+
+TEST(Config, AListenerOnWhichNobodyIsTrustedIsRefused) {
+    EXPECT_EQ(
+        refusal("[proxy]\nprotocol = true"),
+        ":2: proxy.protocol: PROXY headers on 127.0.0.1:5000 need the proxies' networks in proxy.trusted");
+    auto const file =
+        refusal("\n[[listener]]\naddress = 'unix:/a'\nproxy_protocol = true\n[proxy]\ntrusted = ['::1']");
+    EXPECT_EQ(file, ":2: listener: PROXY headers on unix:/a need \"unix\" in proxy.trusted");
+}
+
+TEST(Config, MistakesInListenerTablesAreNamedByLineAndKey) {
+    auto const in_table = [](const char* text) { return refusal(std::string("[[listener]]\n") + text); };
+    EXPECT_EQ(in_table("address = '127.0.0.1'"),
+              ":2: listener.address: \"127.0.0.1\" is not an address: the port is missing");
+    EXPECT_EQ(in_table("address = 5000"), ":2: listener.address: must be a string");
+    EXPECT_EQ(in_table("mode = '0660'"), ":1: listener: lacks its address");
+    EXPECT_EQ(in_table("address = '127.0.0.1:1'\nmode = '0660'"),
+              ":3: listener.mode: is for unix sockets alone");
+    EXPECT_EQ(in_table("address = '127.0.0.1:1'\ngroup = 'g'"),
+              ":3: listener.group: is for unix sockets alone");
+    EXPECT_EQ(in_table("address = 'unix:/a'\nproxy_protocol = 1"),
+              ":3: listener.proxy_protocol: must be true or false");
+    EXPECT_EQ(in_table("address = 'unix:/a'\ngroup = ''"),
+              ":3: listener.group: must be a group's name or number, as a string");
+    EXPECT_EQ(in_table("address = 'unix:/a'\nport = 1"), ":3: listener.port: is not a setting");
+    for (auto mode : {"432", "0o660", "'660x'", "'0888'", "'66'", "'01777'", "'00660'", "''"})
+        EXPECT_EQ(in_table((std::string("address = 'unix:/a'\nmode = ") + mode).c_str()),
+                  ":3: listener.mode: must be a string of octal digits up to \"0777\", such as \"0660\"")
+            << mode;
+    EXPECT_EQ(refusal("listener = 1"), ":1: listener: must be [[listener]] tables");
+    EXPECT_EQ(refusal("[listener]\naddress = 'unix:/a'"), ":1: listener: must be [[listener]] tables");
+    EXPECT_EQ(refusal("listener = []"), ":1: listener: must be [[listener]] tables");
+    EXPECT_EQ(refusal("[[listener]]\naddress = '127.0.0.1:1'\n[[listener]]\naddress = '127.0.0.1:1'"),
+              ":3: listener: 127.0.0.1:1 is named twice");
+    EXPECT_EQ(refusal("\n[[listener]]\naddress = '127.0.0.1:5001'"),
+              ":2: listener: 127.0.0.1:5001 is named twice");
+    EXPECT_TRUE(refusal("\n[[listener]]\naddress = '127.0.0.1:1'\n[[listener]]\naddress = '0.0.0.0:1'")
+                    .starts_with(":4: listener: 0.0.0.0:1 is not loopback"));
+    EXPECT_EQ(refusal("[[listener]]\naddress = 'unix:/a'\n[nonsense]\n"), ":3: nonsense: is not a setting");
+}
+
+TEST(Config, AsManyAddressesAsAListMayHold) {
+    auto const list = [](int n) {
+        std::string text;
+        for (int i = 0; i < n; ++i)
+            text += "'127.0.0.1:0',";
+        return "listen = [" + text + "]\n";
+    };
+    EXPECT_EQ(accept(list(64)).listen.size(), 64U);
+    EXPECT_EQ(refusal(list(65)), ":1: listen: must name at most 64 addresses");
+    EXPECT_EQ(refusal(list(64) + "[[listener]]\naddress = 'unix:/a'"),
+              ":2: listener: is one of more than 64");
 }
 
 TEST(Config, OriginsAreWhatBrowsersSend) {
