@@ -119,7 +119,8 @@ inline double bare_rate(const std::string& parent, int count, int batch) {
     check(sqlite3_open((directory.path + "/bare.db").c_str(), &db));
     auto run = [db](const char* sql) { check(sqlite3_exec(db, sql, nullptr, nullptr, nullptr)); };
     run("PRAGMA auto_vacuum = INCREMENTAL");
-    run(sqlite::kSchema);
+    for (const auto* step : sqlite::kSchemaSteps)
+        run(step);
     run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; "
         "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000");
     auto prepare = [db](const char* sql) {
@@ -130,7 +131,7 @@ inline double bare_rate(const std::string& parent, int count, int batch) {
     auto* user = prepare("SELECT id FROM user WHERE name = ?");
     auto* add_user = prepare(
         "INSERT INTO user VALUES (NULL, ?, 1, 0, 0, 0, 1577836800000000000, 1577836800000000000, 0, 1, 0, 0, "
-        "1, 77)");
+        "1, 77, 0)");
     auto* put_user = prepare(
         "UPDATE user SET newest = ?2, notifications = notifications + 1, unread = unread + 1, sum = ?3 WHERE "
         "id = ?1");
@@ -139,7 +140,7 @@ inline double bare_rate(const std::string& parent, int count, int batch) {
         "INSERT INTO entry VALUES (?, ?, 1, 1577836800000000000, NULL, ?, NULL, ?, ?, ?, ?, ?, "
         "'notification', '', ?)");
     auto* state =
-        prepare("INSERT OR REPLACE INTO state VALUES (1, 'e', ?, 0, 1, 1, 0, 0, 0, 1, '', 0, 0, 77)");
+        prepare("INSERT OR REPLACE INTO state VALUES (1, 'e', ?, 0, 1, 1, 0, 0, 0, 1, '', 0, 0, 77, 0)");
     auto finish = [](sqlite3_stmt* statement) {
         check(sqlite3_step(statement));
         sqlite3_reset(statement);

@@ -33,18 +33,19 @@ class Chunk {
     std::size_t bytes_ = 0;
 };
 
-void read_unread(Tables& tables, int64_t user, Chunk& chunk, const ReadAnswer& out) {
-    auto at = tables.above(user, EntryState::unread, out.position);
+void read_unread(Tables& tables, const UserRow& user, Chunk& chunk, const ReadAnswer& out, int64_t now) {
+    auto at = tables.above(user, EntryState::unread, std::max(out.position, user.read_upto), now);
     for (; at.seq() != 0 && at.seq() <= out.cut; at.next())
         if (!chunk.add(at.record())) return;
 }
 
 // Merges the user's states and read marks in the order of their offsets.
-void read_all(Tables& tables, int64_t user, bool with_marks, Chunk& chunk, const ReadAnswer& out) {
-    auto message = tables.above(user, EntryState::message, out.position);
-    auto unread = tables.above(user, EntryState::unread, out.position);
-    auto read = tables.above(user, EntryState::read, out.position);
-    auto mark = tables.marks_above(user, with_marks ? out.position : UINT64_MAX);
+void read_all(Tables& tables, const UserRow& user, bool with_marks, Chunk& chunk, const ReadAnswer& out,
+              int64_t now) {
+    auto message = tables.above(user, EntryState::message, out.position, now);
+    auto unread = tables.above(user, EntryState::unread, out.position, now);
+    auto read = tables.above(user, EntryState::read, out.position, now);
+    auto mark = tables.marks_above(user.id, with_marks ? out.position : UINT64_MAX);
     auto place = [](uint64_t seq) { return seq == 0 ? UINT64_MAX : seq; };
     auto take = [&chunk](auto& cursor) {
         bool const taken = chunk.add(cursor.record());
@@ -65,7 +66,7 @@ void read_all(Tables& tables, int64_t user, bool with_marks, Chunk& chunk, const
 
 }  // namespace
 
-ReadAnswer read(Tables& tables, const User* found, const Read& request) {
+ReadAnswer read(Tables& tables, const User* found, const Read& request, int64_t now) {
     RC_ASSERT(request.records_max > 0);
     ReadAnswer out;
     out.ticket = request.ticket;
@@ -88,26 +89,27 @@ ReadAnswer read(Tables& tables, const User* found, const Read& request) {
     }
     Chunk chunk(request, out);
     if (request.mode == Read::Mode::unread) {
-        read_unread(tables, user.id, chunk, out);
+        read_unread(tables, user, chunk, out, now);
     } else {
-        read_all(tables, user.id, request.with_marks, chunk, out);
+        read_all(tables, user, request.with_marks, chunk, out, now);
     }
     return out;
 }
 
-ListAnswer list(Tables& tables, const User* user, const List& request) {
+ListAnswer list(Tables& tables, const User* user, const List& request, int64_t now) {
     RC_ASSERT(request.limit > 0 && request.limit <= limits::kListLimitMax);
     ListAnswer out;
     out.ticket = request.ticket;
     if (!user) return out;
     out.unread_count = user->row.unread;
     uint64_t const before = request.before == 0 ? UINT64_MAX : request.before;
-    auto from = [&](EntryState state, bool read) {
-        return tables.below(user->row.id, state, request.read.value_or(read) == read ? before : 0);
-    };
-    auto unread = from(EntryState::unread, false);
-    auto read = from(EntryState::read, true);
-    while (unread.seq() != 0 || read.seq() != 0) {
+    // Of the unread ones those up to read_upto have been read.
+    bool const only_read = request.read == true, only_unread = request.read == false;
+    uint64_t const read_upto = user->row.read_upto, floor = only_unread ? read_upto : 0;
+    auto unread = tables.below(user->row, EntryState::unread,
+                               only_read ? std::min(before, read_upto + 1) : before, now);
+    auto read = tables.below(user->row, EntryState::read, only_unread ? 0 : before, now);
+    while (unread.seq() > floor || read.seq() != 0) {
         if (out.notifications.size() == request.limit) {
             out.next = out.notifications.back().offset;
             break;

@@ -6,7 +6,8 @@
 namespace rc::store::sqlite {
 
 /// @param user  null: there is no such log
-ReadAnswer read(Tables& tables, const User* user, const Read& request);
-ListAnswer list(Tables& tables, const User* user, const List& request);
+/// @param now  ns since 1970: what has expired of its own by then is not there
+ReadAnswer read(Tables& tables, const User* user, const Read& request, int64_t now);
+ListAnswer list(Tables& tables, const User* user, const List& request, int64_t now);
 
 }  // namespace rc::store::sqlite

@@ -5,12 +5,13 @@
 namespace rc::store::sqlite {
 
 uint64_t checksum_of(const UserRow& u) {
-    return checksum(
-        std::array<uint64_t, 12>{static_cast<uint64_t>(u.id), u.newest, u.lost, u.mark_lost, u.forgotten,
-                                 static_cast<uint64_t>(u.touched), static_cast<uint64_t>(u.oldest),
-                                 static_cast<uint64_t>(u.soonest), u.notifications, u.messages, u.marks,
-                                 u.unread},
-        u.name);
+    uint64_t const sum =
+        checksum(std::array<uint64_t, 12>{static_cast<uint64_t>(u.id), u.newest, u.lost, u.mark_lost,
+                                          u.forgotten, static_cast<uint64_t>(u.touched),
+                                          static_cast<uint64_t>(u.oldest), static_cast<uint64_t>(u.soonest),
+                                          u.notifications, u.messages, u.marks, u.unread},
+                 u.name);
+    return u.read_upto == 0 ? sum : checksum(std::array<uint64_t, 2>{sum, u.read_upto});
 }
 uint64_t checksum_of(const EntryRow& e) {
     return checksum(
@@ -48,6 +49,7 @@ UserRow read_user(const Statement::Rows& rows) {
     u.messages = static_cast<uint32_t>(rows.integer(10));
     u.marks = static_cast<uint32_t>(rows.integer(11));
     u.unread = static_cast<uint32_t>(rows.integer(12));
+    u.read_upto = rows.number(14);
     if (rows.number(13) != checksum_of(u)) throw_damaged("a user");
     return u;
 }

@@ -22,6 +22,7 @@ struct UserRow {
     int64_t soonest = 0;     // nothing of it expires of its own before; 0: nothing does
     uint32_t notifications = 0, messages = 0, marks = 0;  // rows
     uint32_t unread = 0;
+    uint64_t read_upto = 0;  // up to here all has been read, whatever an entry's state says
 
     [[nodiscard]] bool empty() const { return notifications == 0 && messages == 0 && marks == 0; }
 };
@@ -38,6 +39,10 @@ struct EntryRow {
     std::optional<uint64_t> body;  // where the content stands, unless in the entry
     ContentHash content;
     std::string id;  // of the notification
+
+    [[nodiscard]] bool unread_for(const UserRow& owner) const {
+        return state == EntryState::unread && seq > owner.read_upto;
+    }
 };
 
 struct MarkRow {
@@ -69,11 +74,11 @@ uint64_t checksum_of(uint64_t place, std::string_view type, std::string_view top
 
 constexpr const char* kUserColumns =
     "id, name, newest, lost, mark_lost, forgotten, touched, oldest, soonest, notifications, messages, marks, "
-    "unread, sum";
+    "unread, sum, read_upto";
 constexpr const char* kEntryColumns =
     "seq, user, state, at, expires, body, content_high, content_low, id, sum";
 constexpr const char* kContentColumns = "data_sum, type, topic, data";  // of an entry, behind kEntryColumns
-constexpr int kAfterEntryColumns = 10;
+constexpr int kAfterEntryColumns = 10, kExpiresColumn = 4;
 constexpr const char* kMarkColumns = "seq, user, at, whole, unread, origin, sum, id";
 constexpr const char* kKeyColumns = "id, name, content_high, content_low, answer, seq, expires, sum, user";
 

@@ -1,13 +1,19 @@
 #pragma once
 
+#include <iterator>
+
 namespace rc::store::sqlite {
 
 constexpr int kApplicationId = 0x52434c47;  // "RCLG", in the file's header
-constexpr int kSchemaVersion = 1;           // PRAGMA user_version
 
-// What a new file gets. `seq` is an offset of the log. Every row carries a checksum of what it holds
+// Step n makes format n (PRAGMA user_version) of what the steps before it have made: a new file gets all of
+// them, an older one those that it lacks, in one transaction. A step never changes once it has been released.
+// What a later step adds counts in a row's checksum only where it is not 0, so that old rows keep theirs.
+//
+// `seq` is an offset of the log. Every row carries a checksum of what it holds
 // (checksum.h). A message to one user stands in its entry, one to several once in `body`.
-constexpr const char* kSchema = R"(
+constexpr const char* kSchemaSteps[] = {
+    R"(
 CREATE TABLE state (
     id INTEGER PRIMARY KEY, epoch TEXT NOT NULL, sequence INTEGER NOT NULL, forgotten INTEGER NOT NULL,
     users INTEGER NOT NULL, notifications INTEGER NOT NULL, messages INTEGER NOT NULL,
@@ -45,6 +51,14 @@ CREATE TABLE key (
     sum INTEGER NOT NULL, answer TEXT NOT NULL, name TEXT NOT NULL);
 CREATE INDEX key_of_user ON key (user) WHERE user IS NOT NULL;
 CREATE INDEX key_of_name ON key (name_hash);
-)";
+)",
+    // What is unread up to user.read_upto has been read all the same, by read-all. Nobody has more than
+    // state.kept notifications, or other messages; 0: unknown.
+    R"(
+ALTER TABLE user ADD COLUMN read_upto INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE state ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+)",
+};
+constexpr int kSchemaVersion = std::size(kSchemaSteps);
 
 }  // namespace rc::store::sqlite

@@ -14,6 +14,7 @@ Trouble trouble_of(int code) {
     switch (code & 0xff) {
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB: return Trouble::damaged;
+        case SQLITE_INTERRUPT: return Trouble::interrupted;
         case SQLITE_BUSY:
         case SQLITE_LOCKED: return Trouble::busy;
         case SQLITE_CANTOPEN:
@@ -88,15 +89,26 @@ uint64_t Database::bytes() {
     return (static_cast<uint64_t>(integer("PRAGMA page_count")) + wal_frames_) * page;
 }
 
-void Database::checkpoint_and_truncate() {
+bool Database::cut_log() {
+    sqlite3_busy_timeout(db_, 0);
     int const code = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    sqlite3_busy_timeout(db_, kBusyTimeoutMs);
+    if (code == SQLITE_BUSY) return false;
     if (code != SQLITE_OK) raise(code);
     wal_frames_ = 0;
+    return true;
 }
 
 void Database::checkpoint() {
     int const code = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-    if (code != SQLITE_OK) raise(code);
+    if (code != SQLITE_OK && code != SQLITE_BUSY) raise(code);
+}
+
+void Database::limit_time(std::function<bool()> is_over) {
+    constexpr int kSteps = 1'000;  // of SQLite's machine, between two looks
+    time_is_over_ = std::move(is_over);
+    auto const look = [](void* self) { return static_cast<Database*>(self)->time_is_over_() ? 1 : 0; };
+    sqlite3_progress_handler(db_, time_is_over_ ? kSteps : 0, time_is_over_ ? +look : nullptr, this);
 }
 
 void Database::checkpoint_on_close() {

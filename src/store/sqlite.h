@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -14,10 +15,11 @@ struct sqlite3_stmt;
 namespace rc::store::sqlite {
 
 enum class Trouble : uint8_t {
-    failed,   // a write, a sync, a read or memory: may go well again
-    damaged,  // what the file holds cannot be
-    busy,     // another process holds it
-    denied,   // it may not be opened or written
+    failed,       // a write, a sync, a read or memory: may go well again
+    damaged,      // what the file holds cannot be
+    busy,         // another process holds it
+    denied,       // it may not be opened or written
+    interrupted,  // by limit_time()
 };
 
 struct SqlError {
@@ -45,9 +47,12 @@ class Database {
     /// Frames in the write-ahead log after the last commit. Fewer than before: it was begun anew.
     [[nodiscard]] uint64_t wal_frames() const { return wal_frames_; }
     /// Moves what the write-ahead log holds into the file, syncs it, and cuts the log to nothing.
-    void checkpoint_and_truncate();
-    /// The same without waiting for readers, and the log stays as it is, to be written from its start again.
+    /// @return false when a reader holds the log: not all of that is done
+    [[nodiscard]] bool cut_log();
+    /// The same, but the log stays as it is, to be written from its start again when no reader holds it.
     void checkpoint();
+    /// What runs is interrupted when this says so. An empty one ends that.
+    void limit_time(std::function<bool()> is_over);
 
     /// Closing moves what the write-ahead log holds into the file, and removes it. Not before this is called:
     /// a file that is refused stays as it is.
@@ -62,6 +67,7 @@ class Database {
   private:
     sqlite3* db_ = nullptr;
     uint64_t wal_frames_ = 0;
+    std::function<bool()> time_is_over_;
 };
 
 class Statement {

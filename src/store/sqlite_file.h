@@ -4,6 +4,7 @@
 #include <string>
 
 #include "ringcast/base/result.h"
+#include "ringcast/base/time.h"
 #include "sqlite.h"
 
 namespace rc::store::sqlite {
@@ -18,6 +19,7 @@ struct State {
     uint64_t messages = 0;       // the others
     uint64_t marks = 0;
     uint64_t keys = 0;
+    uint32_t kept = 0;  // nobody has more notifications, or other messages; 0: unknown
     // How it was last opened, to tell after the next start what may be missing.
     bool synced = true;   // each commit reached the disk before it was reported
     std::string boot;     // of the kernel that it ran on
@@ -26,16 +28,24 @@ struct State {
 };
 State read_state(Database& db);
 constexpr const char* kWriteState =
-    "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 void write_state(Statement& statement, const State& state);  // of kWriteState
 
-/// Opens the file for writing, or makes one where there is none: schema checked and brought up to date,
-/// write-ahead log on, its content moved into the file and synced.
-/// Errors: data_unusable (damaged, or newer than this program), data_in_use, settings (may not be
-/// opened), internal_error (the disk refuses).
-Result<std::unique_ptr<Database>> open_file(const std::string& path, bool synced, const std::string& epoch);
+struct OpenOptions {
+    std::string path;
+    bool synced = true;               // from now on each commit is to reach the disk
+    std::string epoch;                // of a new file
+    std::function<MonoTime()> clock;  // for look_time_max; none: no such bound
+    Duration look_time_max{};         // for looking at pages and rows
+};
+/// Opens the file for writing, or makes one where there is none: looked at for damage, write-ahead log on,
+/// brought up to date. What an earlier process left in the page cache may not have reached the disk: before
+/// anything is answered, cut_log() must succeed.
+/// Errors: data_unusable (damaged, or newer than this program; it is left as it was), data_in_use, settings
+/// (may not be opened), internal_error (the disk refuses).
+Result<std::unique_ptr<Database>> open_file(const OpenOptions& options);
 
-/// Why the open file is none that this program can use, or empty. Throws where it is damaged.
+/// Why the open file is none of the present format, or empty. Throws where it is damaged.
 std::string wrong_with(Database& db);
 
 /// The name stands below its directory after a power cut too. False: see errno.

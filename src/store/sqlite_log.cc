@@ -5,13 +5,13 @@
 #include <unordered_map>
 #include <utility>
 
+#include "erasures.h"
 #include "reading.h"
 #include "request_queue.h"
 #include "ringcast/base/assert.h"
 #include "ringcast/base/limits.h"
 #include "ringcast/base/log.h"
 #include "sqlite_file.h"
-#include "users.h"
 
 namespace rc::store {
 
@@ -32,7 +32,10 @@ namespace {
 constexpr Duration kSweepEvery = minutes(1);
 constexpr Duration kRecoverEvery = seconds(1);
 constexpr Duration kMeasureEvery = seconds(1);
-constexpr int64_t kFreePagesMin = 1'024;  // and a quarter of the file: then it is cut
+constexpr Duration kCutEvery = seconds(1);  // while a reader holds it
+constexpr uint32_t kExpireRows = 64;        // that a batch deletes by the way
+constexpr int64_t kFreePagesMin = 1'024;    // and a quarter of the file: then it is cut
+constexpr uint32_t kSweepSlice = 8;         // rows, between two looks at the clock
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(64)";
 
 // A key whose publication is under way, and who waits for its outcome.
@@ -61,6 +64,7 @@ class SqliteLog::Impl {
         RC_ASSERT(options_.notifications_per_user > 0 && options_.retention > Duration::zero());
         RC_ASSERT(options_.batch_requests_max > 0 && options_.sweep_rows > 0);
         users_.reset(std::move(state));
+        guarded([this] { begin(); });
     }
 
     ~Impl() {
@@ -71,7 +75,7 @@ class SqliteLog::Impl {
             write_keys();
             sqlite::write_state(write_state_, users_.state());
             db_->execute("COMMIT");
-            db_->checkpoint_and_truncate();
+            if (!db_->cut_log()) log::info("store: a reader holds the write-ahead log: it is left");
         } catch (const SqlError& error) {
             log::error("store: the log could not be closed cleanly: {}", error.text);
         }
@@ -83,6 +87,7 @@ class SqliteLog::Impl {
         now_ = now;
         if (condition_ == Condition::failed) recover();
         if (!down()) checkpoint_if_due();
+        cut_if_due();
         measure();
         bool const idle = queue_.empty();
         bool left = false;
@@ -93,6 +98,7 @@ class SqliteLog::Impl {
         } else {
             left = give_space_back();
         }
+        if (down()) give_up_erasing();
         for (auto& effect : effects_)
             report(effect, outcomes);
         effects_.clear();
@@ -121,10 +127,15 @@ class SqliteLog::Impl {
         batch_end_ = options_.clock ? options_.clock() + options_.batch_time_max : MonoTime::max();
         bool const done = guarded([&] {
             db_->execute("BEGIN");
-            users_.begin(now_, now_ - options_.retention, true);
+            users_.begin(now_, now_ - options_.retention, kExpireRows);
             while (!queue_.empty() && fits_the_batch(queue_.front())) {
                 Request request = queue_.pop();
                 fallbacks_.push_back(fallback_of(request));
+                if (must_wait(request)) {
+                    fallbacks_.pop_back();
+                    behind_.push_back(std::move(request));
+                    continue;
+                }
                 std::visit([this](auto& r) { handle(r); }, request);
             }
             sweep_left = sweep();
@@ -136,13 +147,14 @@ class SqliteLog::Impl {
         if (done) {
             unwritten_.clear();
             users_.committed();
-            // What was erased stands in the write-ahead log too, until that is cut.
-            if (std::exchange(erased_, false)) guarded([this] { db_->checkpoint_and_truncate(); });
+            erasures_.committed();
+            cut_if_due();
         } else {
             take_back();
         }
         fallbacks_.clear();
         opened_.clear();
+        queue_.put_back(std::exchange(behind_, {}));
         return sweep_left && done;
     }
 
@@ -154,6 +166,29 @@ class SqliteLog::Impl {
         if (frames - checkpointed_ < options_.wal_frames_max) return;
         checkpointed_ = frames;
         guarded([this] { db_->checkpoint(); });
+    }
+
+    // What was erased stands in the write-ahead log too, until that is cut. A backup may hold it for a while.
+    void cut_if_due() {
+        cut_at_ = std::min(cut_at_, now_ + kCutEvery);  // the date may jump back
+        if (down() || !cut_is_due_ || now_ < cut_at_) return;
+        cut_at_ = now_ + kCutEvery;
+        guarded([this] { cut_is_due_ = !db_->cut_log(); });
+        if (!cut_is_due_) cut_at_ = now_;
+    }
+
+    // A request whose answer counts what has expired and is still there waits until that is gone.
+    bool must_wait(const Request& request) {
+        return std::visit(
+            [this](const auto& r) {
+                if constexpr (requires { r.user; } && !std::is_same_v<std::decay_t<decltype(r)>, Erase>) {
+                    const User* user = users_.find(r.user.text);
+                    return user && users_.is_behind(*user);
+                } else {
+                    return false;
+                }
+            },
+            request);
     }
 
     void commit(bool changed) {
@@ -213,7 +248,7 @@ class SqliteLog::Impl {
         }
         users_.rollback();
         effects_.clear();
-        erased_ = false;
+        erasures_.rollback();
         for (const auto& name : opened_) {
             auto at = open_.find(name);
             if (at == open_.end()) continue;  // settled in the same batch
@@ -233,7 +268,7 @@ class SqliteLog::Impl {
     void read_again(Request& request) {
         Request const asked = request;
         bool const read = condition_ == Condition::failed && guarded([&] {
-                              users_.begin(now_, now_ - options_.retention, false);
+                              users_.begin(now_, now_ - options_.retention, 0);
                               std::visit([this](auto& r) { handle(r); }, request);
                           });
         if (!read) refuse(asked);
@@ -259,12 +294,36 @@ class SqliteLog::Impl {
         recover_at_ = now_ + kRecoverEvery;
         bool const well = guarded([this] {
             if (db_->in_transaction()) db_->execute("ROLLBACK");
-            db_->checkpoint_and_truncate();
-            users_.reset(sqlite::read_state(*db_));
+            begin();
         });
         if (!well) return;
         condition_ = Condition::healthy;
         log::info("store: up again");
+    }
+
+    void cut() {
+        if (!db_->cut_log()) throw SqlError{Trouble::busy, "a reader holds the write-ahead log"};
+    }
+
+    // Before anything is answered: all that is in the page cache is written and synced, whatever became of it
+    // in an earlier life or failure; then the file says how it was opened, if it does not yet.
+    void begin() {
+        cut();
+        if (!begun_) {
+            db_->execute("BEGIN");
+            sqlite::write_state(write_state_, users_.state());
+            db_->execute("COMMIT");
+            cut();
+            begun_ = true;
+        }
+        users_.reset(sqlite::read_state(*db_));
+        erasures_.look();
+        cut_is_due_ = false;
+    }
+
+    void give_up_erasing() {
+        for (auto ticket : erasures_.give_up())
+            answer(EraseAnswer{.ticket = ticket, .unavailable = true});
     }
 
     void refuse(const Request& request) {
@@ -371,8 +430,8 @@ class SqliteLog::Impl {
         uint64_t known_offset = 0;
         for (const auto& user_id : request.users) {
             User* user = users_.find(user_id.text);
-            if (notification && user && user->row.notifications > 0) {
-                if (auto known = tables_.notification(user->row.id, message.notification_id)) {
+            if (notification && user) {
+                if (auto known = users_.notification(*user, message.notification_id)) {
                     if (known->content != request.content_hash)
                         return answer(AppendAnswer{request.ticket, Verdict::conflict});
                     known_offset = known->seq;
@@ -421,8 +480,12 @@ class SqliteLog::Impl {
 
     // ---- reading --------------------------------------------------------------------------------
 
-    void handle(Read& request) { answer(read(tables_, users_.find(request.user.text), request)); }
-    void handle(List& request) { answer(list(tables_, users_.find(request.user.text), request)); }
+    void handle(Read& request) {
+        answer(read(tables_, users_.find(request.user.text), request, nanoseconds(now_)));
+    }
+    void handle(List& request) {
+        answer(list(tables_, users_.find(request.user.text), request, nanoseconds(now_)));
+    }
     void handle(UserInfo& request) {
         const User* user = users_.find(request.user.text);
         answer(UserInfoAnswer{request.ticket, user ? user->row.unread : 0});
@@ -442,9 +505,9 @@ class SqliteLog::Impl {
         MarkReadAnswer done;
         done.ticket = request.ticket;
         if (User* user = users_.find(request.user.text)) {
-            if (auto entry = tables_.notification(user->row.id, request.notification_id)) {
+            if (auto entry = users_.notification(*user, request.notification_id)) {
                 done.found = true;
-                done.was_read = entry->state == EntryState::read;
+                done.was_read = !entry->unread_for(user->row);
                 if (!done.was_read) {
                     users_.set_read(*user, *entry);
                     done.offset = mark(*user, request.user, request.origin, request.notification_id, false);
@@ -470,7 +533,7 @@ class SqliteLog::Impl {
         RemoveAnswer done;
         done.ticket = request.ticket;
         if (User* user = users_.find(request.user.text)) {
-            if (auto entry = tables_.notification(user->row.id, request.notification_id)) {
+            if (auto entry = users_.notification(*user, request.notification_id)) {
                 users_.erase(*user, *entry);
                 done.found = true;
             }
@@ -480,42 +543,56 @@ class SqliteLog::Impl {
     }
 
     void handle(Erase& request) {
-        EraseAnswer done;
-        done.ticket = request.ticket;
-        if (User* user = users_.find(request.user.text)) {
-            auto const [row, keys] = users_.erase_all(*user);
-            done.notifications = row.notifications;
-            done.messages = row.messages;
-            done.marks = row.marks;
-            done.keys = keys;
-            erased_ = true;
-        }
-        answer(std::move(done));
+        User* user = users_.find(request.user.text);
+        if (!user) return answer(EraseAnswer{.ticket = request.ticket});
+        erasures_.begin(request.ticket, *user);
+    }
+
+    bool erase_some(uint32_t& rows) {
+        std::vector<EraseAnswer> done;
+        uint32_t const before = rows;
+        bool const nobody_left = erasures_.go_on(rows, done);
+        cut_is_due_ = cut_is_due_ || !done.empty() || (nobody_left && rows < before);
+        for (auto& gone : done)
+            answer(gone);
+        return nobody_left;
     }
 
     // ---- housekeeping ---------------------------------------------------------------------------
 
     bool sweep_is_due() {
         if (down()) return false;
-        if (sweeping_) return true;
+        if (sweeping_ || erasures_.any()) return true;
         next_sweep_ = std::min(next_sweep_, now_ + kSweepEvery);  // the date may jump back
         return now_ >= next_sweep_;
     }
 
-    /// @return whether anything is left that has expired
+    /// @return whether anything is left that has to go
     bool sweep() {
         if (!sweep_is_due()) return false;
-        uint32_t rows = options_.sweep_rows;
-        for (; rows > 0; --rows) {
-            auto oldest = tables_.oldest_key();
-            if (!oldest || nanoseconds(now_) < oldest->second) break;
-            delete_key(oldest->first);
+        auto const end = options_.clock ? options_.clock() + options_.sweep_time_max : MonoTime::max();
+        sweeping_ = true;
+        for (uint32_t rows = options_.sweep_rows; sweeping_ && rows > 0;) {
+            uint32_t const slice = std::min(rows, kSweepSlice);
+            uint32_t left = slice;
+            if (erase_some(left) && sweep_keys(left)) left = users_.sweep(left);
+            sweeping_ = left == 0;
+            rows -= slice - left;
+            has_freed_ = has_freed_ || left < slice;
+            if (options_.clock && options_.clock() >= end) break;
         }
-        rows = users_.sweep(rows);
-        sweeping_ = rows == 0;
-        if (rows < options_.sweep_rows) has_freed_ = true;
         if (!sweeping_) next_sweep_ = now_ + kSweepEvery;
         return sweeping_;
+    }
+
+    /// @return whether none has expired any more
+    bool sweep_keys(uint32_t& rows) {
+        for (; rows > 0; --rows) {
+            auto const oldest = tables_.oldest_key();
+            if (!oldest || nanoseconds(now_) < oldest->second) return true;
+            delete_key(oldest->first);
+        }
+        return false;
     }
 
     // Cuts the file by a slice of its free pages where those are many. @return whether there are still
@@ -544,7 +621,9 @@ class SqliteLog::Impl {
     Tables tables_;
     sqlite::Statement write_state_;
     sqlite::Users users_;
+    sqlite::Erasures erasures_{users_};
     Condition condition_ = Condition::healthy;
+    bool begun_ = false;  // the file says how it was opened
     WallTime now_, recover_at_;
     MonoTime batch_end_;
     uint32_t batch_requests_ = 0, batch_users_ = 0;
@@ -556,17 +635,22 @@ class SqliteLog::Impl {
     std::unordered_map<std::string, OpenKey> open_;
     std::vector<std::string> opened_;                    // of them, those of this batch
     std::unordered_map<std::string, KeyRow> unwritten_;  // settled, and not yet in the table
-    bool erased_ = false;                                // somebody, in this batch
+    bool cut_is_due_ = false;                            // of the write-ahead log
+    RequestQueue::Aside behind_;                         // of this batch, those that go on with the next one
     bool sweeping_ = false;
     bool has_freed_ = false;  // pages, perhaps, since the file was last cut
-    WallTime next_sweep_ = WallTime::min(), next_measure_ = WallTime::min();
+    WallTime next_sweep_ = WallTime::min(), next_measure_ = WallTime::min(), cut_at_ = WallTime::min();
     uint64_t bytes_ = 0;
 };
 
 Result<std::unique_ptr<SqliteLog>> SqliteLog::open(Options options) {
     auto const path = options.path;
     bool const synced = options.durability == Durability::fsync;
-    auto db = sqlite::open_file(path, synced, options.fresh_epoch);
+    auto db = sqlite::open_file({.path = path,
+                                 .synced = synced,
+                                 .epoch = options.fresh_epoch,
+                                 .clock = options.clock,
+                                 .look_time_max = options.look_time_max});
     if (!db) return tl::unexpected(db.error());
     try {
         State state = sqlite::read_state(**db);
@@ -578,11 +662,6 @@ Result<std::unique_ptr<SqliteLog>> SqliteLog::open(Options options) {
         state.synced = synced;
         state.boot = options.boot_id;
         state.clean = state.backup = false;
-        {
-            sqlite::Statement statement(**db, sqlite::kWriteState);
-            sqlite::write_state(statement, state);
-        }
-        (*db)->checkpoint_and_truncate();
         auto impl = std::make_unique<Impl>(std::move(options), std::move(*db), std::move(state));
         return std::unique_ptr<SqliteLog>(new SqliteLog(std::move(impl)));
     } catch (const SqlError& error) {

@@ -41,13 +41,18 @@ Tables::Tables(Database& db)
     : user_(db, (std::string("SELECT ") + kUserColumns + " FROM user WHERE name = ?").c_str()),
       name_of_(db, "SELECT name FROM user WHERE id = ?"),
       newest_user_id_(db, "SELECT max(id) FROM user"),
-      insert_user_(db, "INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      insert_user_(db, "INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       update_user_(db,
                    "UPDATE user SET newest = ?2, lost = ?3, mark_lost = ?4, forgotten = ?5, touched = ?6, "
                    "oldest = ?7, soonest = ?8, notifications = ?9, messages = ?10, marks = ?11, unread = "
-                   "?12, sum = ?13 "
+                   "?12, sum = ?13, read_upto = ?14 "
                    "WHERE id = ?1"),
+      rename_user_(db, "UPDATE user SET name = ?2 WHERE id = ?1"),
       delete_user_(db, "DELETE FROM user WHERE id = ?"),
+      user_between_(db, "SELECT name FROM user WHERE name >= ? AND name < ? LIMIT 1"),
+      user_above_limit_(db,
+                        "SELECT id, name FROM user WHERE id > ?1 AND id <= ?2 AND (notifications > ?3 OR "
+                        "messages > ?3) ORDER BY id LIMIT 1"),
       empty_user_(db,
                   "SELECT name FROM user INDEXED BY user_empty WHERE notifications = 0 AND messages = 0 AND "
                   "marks = 0 AND touched <= ? LIMIT 1"),
@@ -70,7 +75,6 @@ Tables::Tables(Database& db)
           "SELECT seq, expires FROM entry INDEXED BY entry_to_expire WHERE user = ? AND expires IS NOT NULL "
           "ORDER BY expires LIMIT 1"),
       set_state_(db, "UPDATE entry SET state = ?, sum = ? WHERE seq = ?"),
-      unread_of_(db, entries("INDEXED BY entry_of_user WHERE user = ? AND state = 1").c_str()),
       delete_entry_(db, "DELETE FROM entry WHERE seq = ?"),
       release_body_(db, "UPDATE body_use SET entries = entries - 1 WHERE id = ? RETURNING entries"),
       delete_body_(db, "DELETE FROM body WHERE id = ?"),
@@ -88,7 +92,8 @@ Tables::Tables(Database& db)
       oldest_key_(db, "SELECT id, expires FROM key ORDER BY id LIMIT 1"),
       insert_key_(db, "INSERT INTO key VALUES (NULL, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?)"),
       delete_key_(db, "DELETE FROM key WHERE id = ?"),
-      delete_keys_of_(db, "DELETE FROM key WHERE user = ? RETURNING 1") {}
+      delete_keys_of_(
+          db, "DELETE FROM key WHERE id IN (SELECT id FROM key WHERE user = ? LIMIT ?) RETURNING 1") {}
 
 // ---- users --------------------------------------------------------------------------------------
 
@@ -113,12 +118,16 @@ int64_t Tables::newest_user_id() {
 
 void Tables::insert_user(const UserRow& u) {
     insert_user_.run(u.id, u.name, u.newest, u.lost, u.mark_lost, u.forgotten, u.touched, u.oldest, u.soonest,
-                     u.notifications, u.messages, u.marks, u.unread, checksum_of(u));
+                     u.notifications, u.messages, u.marks, u.unread, checksum_of(u), u.read_upto);
 }
 
 void Tables::update_user(const UserRow& u) {
     update_user_.run(u.id, u.newest, u.lost, u.mark_lost, u.forgotten, u.touched, u.oldest, u.soonest,
-                     u.notifications, u.messages, u.marks, u.unread, checksum_of(u));
+                     u.notifications, u.messages, u.marks, u.unread, checksum_of(u), u.read_upto);
+}
+
+void Tables::rename_user(int64_t id, std::string_view name) {
+    rename_user_.run(id, name);
 }
 
 void Tables::delete_user(int64_t id) {
@@ -135,6 +144,19 @@ std::optional<std::string> Tables::a_user_to_expire(int64_t now) {
     auto row = user_to_expire_.query(now);
     if (!row.next()) return std::nullopt;
     return std::string(row.text(0));
+}
+
+std::optional<std::string> Tables::user_between(std::string_view from, std::string_view to) {
+    auto row = user_between_.query(from, to);
+    if (!row.next()) return std::nullopt;
+    return std::string(row.text(0));
+}
+
+std::optional<std::pair<int64_t, std::string>> Tables::user_above_limit(int64_t above, int64_t upto,
+                                                                        uint32_t kept_max) {
+    auto row = user_above_limit_.query(above, upto, kept_max);
+    if (!row.next()) return std::nullopt;
+    return std::pair{row.integer(0), std::string(row.text(1))};
 }
 
 // ---- entries ------------------------------------------------------------------------------------
@@ -199,18 +221,6 @@ void Tables::set_read(const EntryRow& entry) {
     set_state_.run(static_cast<int>(changed.state), checksum_of(changed), changed.seq);
 }
 
-uint32_t Tables::set_all_read(int64_t user) {
-    std::vector<EntryRow> unread;
-    {
-        auto rows = unread_of_.query(user);
-        while (rows.next())
-            unread.push_back(read_entry(rows));
-    }
-    for (const auto& entry : unread)
-        set_read(entry);
-    return static_cast<uint32_t>(unread.size());
-}
-
 void Tables::delete_entry(const EntryRow& entry) {
     delete_entry_.run(entry.seq);
     if (!entry.body) return;
@@ -266,9 +276,9 @@ void Tables::delete_key(int64_t id) {
     delete_key_.run(id);
 }
 
-uint64_t Tables::delete_keys_of(int64_t user) {
-    auto rows = delete_keys_of_.query(user);
-    uint64_t deleted = 0;
+uint32_t Tables::delete_keys_of(int64_t user, uint32_t most) {
+    auto rows = delete_keys_of_.query(user, most);
+    uint32_t deleted = 0;
     while (rows.next())
         ++deleted;
     return deleted;
@@ -289,34 +299,42 @@ std::shared_ptr<const Message> Tables::message_of(const EntryRow& entry, const S
     return message;
 }
 
-Tables::Cursor::Cursor(Tables& tables, Statement& statement, int64_t user, EntryState state, uint64_t bound)
+Tables::Cursor::Cursor(Tables& tables, Statement& statement, const UserRow& user, EntryState state,
+                       uint64_t bound, int64_t now)
     : tables_(tables),
-      rows_(statement.query(user, static_cast<int>(state), column_of(bound))),
+      rows_(statement.query(user.id, static_cast<int>(state), column_of(bound))),
       user_(user),
-      state_(state) {
+      state_(state),
+      now_(now) {
     next();
 }
 
 void Tables::Cursor::next() {
-    seq_ = rows_.next() ? rows_.number(0) : 0;
+    while (rows_.next()) {
+        int64_t const expires = rows_.integer(kExpiresColumn);
+        if (expires != 0 && expires <= now_) continue;
+        seq_ = rows_.number(0);
+        return;
+    }
+    seq_ = 0;
 }
 
 Record Tables::Cursor::record() const {
     auto const entry = read_entry(rows_);
-    if (entry.user != user_ || entry.state != state_) throw_damaged("an entry of another user");
+    if (entry.user != user_.id || entry.state != state_) throw_damaged("an entry of another user");
     Record record;
     record.offset = entry.seq;
     record.kind = state_ == EntryState::message ? Record::Kind::message : Record::Kind::notification;
-    record.read = state_ == EntryState::read;
+    record.read = state_ != EntryState::message && !entry.unread_for(user_);
     record.message = tables_.message_of(entry, rows_);
     return record;
 }
 
-Tables::Cursor Tables::above(int64_t user, EntryState state, uint64_t seq) {
-    return {*this, above_[static_cast<int>(state)], user, state, seq};
+Tables::Cursor Tables::above(const UserRow& user, EntryState state, uint64_t seq, int64_t now) {
+    return {*this, above_[static_cast<int>(state)], user, state, seq, now};
 }
-Tables::Cursor Tables::below(int64_t user, EntryState state, uint64_t seq) {
-    return {*this, below_[static_cast<int>(state)], user, state, seq};
+Tables::Cursor Tables::below(const UserRow& user, EntryState state, uint64_t seq, int64_t now) {
+    return {*this, below_[static_cast<int>(state)], user, state, seq, now};
 }
 
 Tables::MarkCursor::MarkCursor(Statement& statement, int64_t user, uint64_t bound)

@@ -28,7 +28,13 @@ class Tables {
     [[nodiscard]] int64_t newest_user_id();
     void insert_user(const UserRow& user);
     void update_user(const UserRow& user);
+    void rename_user(int64_t id, std::string_view name);
     void delete_user(int64_t id);
+    /// Some user whose name lies between these two; the second does not belong to it.
+    [[nodiscard]] std::optional<std::string> user_between(std::string_view from, std::string_view to);
+    /// Of the users with an id in (above, upto] the first who has more than so many of a kind.
+    [[nodiscard]] std::optional<std::pair<int64_t, std::string>> user_above_limit(int64_t above, int64_t upto,
+                                                                                  uint32_t kept_max);
     /// Some user who has nothing, untouched since `before`.
     [[nodiscard]] std::optional<std::string> an_empty_user(int64_t before);
     /// Some user of whom something has expired of its own by `now`.
@@ -45,8 +51,6 @@ class Tables {
     /// The entry that expires first of its own: its offset, and when.
     [[nodiscard]] std::optional<std::pair<uint64_t, int64_t>> first_to_expire(int64_t user);
     void set_read(const EntryRow& entry);
-    /// Marks all unread ones as read. @return how many
-    uint32_t set_all_read(int64_t user);
     void delete_entry(const EntryRow& entry);
 
     // ---- marks ----
@@ -60,13 +64,15 @@ class Tables {
     [[nodiscard]] std::optional<std::pair<int64_t, int64_t>> oldest_key();  // id, expires
     void insert_key(const KeyRow& key);                                     // its id is given
     void delete_key(int64_t id);
-    /// @return how many there were
-    uint64_t delete_keys_of(int64_t user);
+    /// @return how many were deleted
+    uint32_t delete_keys_of(int64_t user, uint32_t most);
 
-    /// A user's entries of one state above an offset, ascending, or below one, descending.
+    /// A user's entries of one state above an offset, ascending, or below one, descending, but for those
+    /// that have expired of their own by `now`. The user is lent.
     class Cursor {
       public:
-        Cursor(Tables& tables, Statement& statement, int64_t user, EntryState state, uint64_t bound);
+        Cursor(Tables& tables, Statement& statement, const UserRow& user, EntryState state, uint64_t bound,
+               int64_t now);
         [[nodiscard]] uint64_t seq() const { return seq_; }  // 0: at the end
         void next();
         [[nodiscard]] Record record() const;
@@ -74,12 +80,13 @@ class Tables {
       private:
         Tables& tables_;
         Statement::Rows rows_;
-        int64_t user_;
+        const UserRow& user_;
         EntryState state_;
+        int64_t now_;
         uint64_t seq_ = 0;
     };
-    [[nodiscard]] Cursor above(int64_t user, EntryState state, uint64_t seq);
-    [[nodiscard]] Cursor below(int64_t user, EntryState state, uint64_t seq);
+    [[nodiscard]] Cursor above(const UserRow& user, EntryState state, uint64_t seq, int64_t now);
+    [[nodiscard]] Cursor below(const UserRow& user, EntryState state, uint64_t seq, int64_t now);
     /// A user's marks above an offset, ascending.
     class MarkCursor {
       public:
@@ -98,10 +105,10 @@ class Tables {
     [[nodiscard]] std::shared_ptr<const Message> message_of(const EntryRow& entry,
                                                             const Statement::Rows& rows);
 
-    Statement user_, name_of_, newest_user_id_, insert_user_, update_user_, delete_user_, empty_user_,
-        user_to_expire_;
+    Statement user_, name_of_, newest_user_id_, insert_user_, update_user_, rename_user_, delete_user_,
+        user_between_, user_above_limit_, empty_user_, user_to_expire_;
     Statement insert_entry_, insert_body_, insert_body_use_, body_, notification_, entry_;
-    Statement oldest_of_user_, oldest_entry_, first_to_expire_, set_state_, unread_of_, delete_entry_;
+    Statement oldest_of_user_, oldest_entry_, first_to_expire_, set_state_, delete_entry_;
     Statement release_body_, delete_body_, delete_body_use_;
     Statement above_[3], below_[3];  // one for each state, because they run side by side
     Statement insert_mark_, oldest_mark_of_, oldest_mark_, delete_mark_, marks_above_;

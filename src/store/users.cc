@@ -9,8 +9,7 @@
 namespace rc::store::sqlite {
 namespace {
 
-// Where the limit was lowered, the surplus goes a few at a time.
-constexpr int kSurplusPerAppend = 16;
+constexpr int kSurplusPerAppend = 16;  // where the limit was lowered; sweep() takes the rest
 
 }  // namespace
 
@@ -18,16 +17,19 @@ void Users::reset(State state) {
     users_.clear();
     dirty_.clear();
     changed_ = false;
-    state_ = committed_ = std::move(state);
     newest_id_ = committed_newest_id_ = tables_.newest_user_id();
+    trimming_ = newest_id_ > 0 && (state.kept == 0 || state.kept > kept_max_);
+    trimmed_upto_ = committed_trimmed_upto_ = 0;
+    if (!trimming_) state.kept = kept_max_;
+    state_ = committed_ = std::move(state);
 }
 
-void Users::begin(WallTime now, WallTime cutoff, bool may_expire) {
+void Users::begin(WallTime now, WallTime cutoff, uint32_t expire_rows) {
     RC_ASSERT(dirty_.empty());
     if (users_.size() > kCachedMax) users_.clear();
     now_ = now.time_since_epoch().count();
     cutoff_ = cutoff.time_since_epoch().count();
-    may_expire_ = may_expire;
+    expire_rows_ = expire_rows;
 }
 
 bool Users::flush() {
@@ -53,6 +55,7 @@ void Users::committed() {
     changed_ = false;
     committed_ = state_;
     committed_newest_id_ = newest_id_;
+    committed_trimmed_upto_ = trimmed_upto_;
 }
 
 void Users::rollback() {
@@ -61,6 +64,8 @@ void Users::rollback() {
     changed_ = false;
     state_ = committed_;
     newest_id_ = committed_newest_id_;
+    trimmed_upto_ = committed_trimmed_upto_;
+    trimming_ = newest_id_ > 0 && state_.kept != kept_max_;
 }
 
 User* Users::find(std::string_view name) {
@@ -148,10 +153,8 @@ void Users::set_read(User& user, const EntryRow& entry) {
 }
 
 uint32_t Users::set_all_read(User& user) {
-    uint32_t const marked = tables_.set_all_read(user.row.id);
-    if (marked != user.row.unread) throw_damaged("a user's unread notifications");
-    touch(user).row.unread = 0;
-    return marked;
+    touch(user).row.read_upto = user.row.newest;
+    return std::exchange(user.row.unread, 0);
 }
 
 void Users::erase(User& user, const EntryRow& entry) {
@@ -164,119 +167,7 @@ void Users::erase(User& user, const EntryRow& entry) {
         --user.row.notifications;
         --state_.notifications;
     }
-    if (entry.state == EntryState::unread) --user.row.unread;
-}
-
-std::pair<UserRow, uint64_t> Users::erase_all(User& user) {
-    UserRow const row = user.row;
-    for (auto state : {EntryState::message, EntryState::unread, EntryState::read})
-        while (auto oldest = tables_.oldest_entry(row.id, state))
-            lose(user, oldest->seq);
-    while (auto oldest = tables_.oldest_mark(row.id))
-        lose_mark(user, oldest->seq);
-    uint64_t const keys = tables_.delete_keys_of(row.id);
-    change().keys -= keys;
-    if (!user.row.empty()) throw_damaged("a user's counts");
-    flush_users();
-    forget(user);
-    return {row, keys};
-}
-
-// ---- retention ----------------------------------------------------------------------------------
-
-void Users::lose(User& user, uint64_t seq) {
-    auto entry = tables_.entry(seq);
-    if (!entry || entry->user != user.row.id) throw_damaged("a user's entries");
-    erase(user, *entry);
-    user.row.lost = std::max(user.row.lost, seq);
-}
-
-void Users::lose_mark(User& user, uint64_t seq) {
-    tables_.delete_mark(seq);
-    --touch(user).row.marks;
-    --state_.marks;
-    user.row.mark_lost = std::max(user.row.mark_lost, seq);
-}
-
-void Users::lose_oldest(User& user, bool notification) {
-    std::optional<Oldest> oldest;
-    if (notification) {
-        oldest = tables_.oldest_entry(user.row.id, EntryState::unread);
-        auto const read = tables_.oldest_entry(user.row.id, EntryState::read);
-        if (!oldest || (read && read->seq < oldest->seq)) oldest = read;
-    } else {
-        oldest = tables_.oldest_entry(user.row.id, EntryState::message);
-    }
-    if (!oldest) throw_damaged("a user's entries");
-    lose(user, oldest->seq);
-}
-
-void Users::lose_expired(User& user) {
-    if (!may_expire_ || user.row.empty()) return;
-    if (user.row.soonest != 0 && user.row.soonest <= now_) remove_outlived(user, UINT32_MAX);
-    if (user.row.oldest > cutoff_) return;
-    int64_t left = INT64_MAX;
-    for (auto state : {EntryState::message, EntryState::unread, EntryState::read}) {
-        auto oldest = tables_.oldest_entry(user.row.id, state);
-        for (; oldest && oldest->at <= cutoff_; oldest = tables_.oldest_entry(user.row.id, state))
-            lose(user, oldest->seq);
-        if (oldest) left = std::min(left, oldest->at);
-    }
-    auto oldest = tables_.oldest_mark(user.row.id);
-    for (; oldest && oldest->at <= cutoff_; oldest = tables_.oldest_mark(user.row.id))
-        lose_mark(user, oldest->seq);
-    if (oldest) left = std::min(left, oldest->at);
-    touch(user).row.oldest = left;
-}
-
-// What has outlived its own time was meant to go: it is not missing. @return how many
-uint32_t Users::remove_outlived(User& user, uint32_t rows) {
-    uint32_t removed = 0;
-    auto first = tables_.first_to_expire(user.row.id);
-    for (; first && first->second <= now_ && removed < rows; ++removed) {
-        auto entry = tables_.entry(first->first);
-        if (!entry || entry->user != user.row.id) throw_damaged("a user's entries");
-        erase(user, *entry);
-        first = tables_.first_to_expire(user.row.id);
-    }
-    touch(user).row.soonest = first ? first->second : 0;
-    return removed;
-}
-
-uint32_t Users::sweep(uint32_t rows) {
-    for (; rows > 0; --rows) {
-        auto oldest = tables_.oldest_entry();
-        if (!oldest || oldest->at > cutoff_) break;
-        lose(owner(oldest->user), oldest->seq);
-    }
-    for (; rows > 0; --rows) {
-        auto oldest = tables_.oldest_mark();
-        if (!oldest || oldest->at > cutoff_) break;
-        lose_mark(owner(oldest->user), oldest->seq);
-    }
-    while (rows > 0) {
-        flush_users();
-        auto name = tables_.a_user_to_expire(now_);
-        if (!name) break;
-        rows -= std::max(remove_outlived(named(*name), rows), 1U);
-    }
-    if (rows > 0) flush_users();
-    for (; rows > 0; --rows) {
-        auto name = tables_.an_empty_user(cutoff_);
-        if (!name) break;
-        User& user = named(*name);
-        if (!user.row.empty()) throw_damaged("a user");
-        forget(user);
-    }
-    return rows;
-}
-
-void Users::forget(User& user) {
-    RC_ASSERT(!user.dirty);
-    tables_.delete_user(user.row.id);
-    --change().users;
-    state_.forgotten = std::max(state_.forgotten, user.row.newest);
-    users_.erase(users_.find(user.row.name));
+    if (entry.unread_for(user.row)) --user.row.unread;
 }
 
 }  // namespace rc::store::sqlite

@@ -78,44 +78,92 @@ Sum add(Sum sum, const unsigned char* at, std::size_t bytes, bool big) {
     return sum;
 }
 
+/// The frames of a write-ahead log, one after the other.
+class Frames {
+  public:
+    explicit Frames(const std::string& database) : file_(database + "-wal"), bytes_(kHeaderBytes) {
+        there_ = file_.read(0, bytes_);
+        if (!there_) return;
+        uint32_t const magic = big_endian(bytes_.data());
+        big_ = (magic & 1) != 0;
+        header_fits_ =
+            (magic & ~1U) == kMagic && add({}, bytes_.data(), 24, big_) == sum_at(bytes_.data() + 24);
+        salts_ = sum_at(bytes_.data() + 16);
+        before_ = sum_at(bytes_.data() + 24);
+        bytes_.resize(kFrameHeaderBytes + (header_fits_ ? big_endian(bytes_.data() + 8) : 4'096));
+    }
+
+    /// False: there is none, or not even its header is whole.
+    [[nodiscard]] bool there() const { return there_; }
+    [[nodiscard]] bool header_fits() const { return header_fits_; }
+    bool next() {
+        if (!there_ || !file_.read(at_, bytes_)) return false;
+        const auto* const head = bytes_.data();
+        if (at_ == kHeaderBytes && !header_fits_) salts_ = sum_at(head + 8);
+        at_ += bytes_.size();
+        Sum sum = add(before_, head, 8, big_);
+        sum = add(sum, head + kFrameHeaderBytes, bytes_.size() - kFrameHeaderBytes, big_);
+        before_ = sum_at(head + 16);
+        fits_ = sum_at(head + 8) == salts_ && sum == before_;
+        return true;
+    }
+    /// Of the present one: whether it belongs behind the one before.
+    [[nodiscard]] bool fits() const { return fits_; }
+    [[nodiscard]] uint32_t page() const { return big_endian(bytes_.data()); }
+    [[nodiscard]] bool commits() const { return big_endian(bytes_.data() + 4) != 0; }
+
+  private:
+    WalFile file_;
+    std::vector<unsigned char> bytes_;
+    bool there_ = false, header_fits_ = false, big_ = false, fits_ = false;
+    Sum salts_{}, before_{};
+    uint64_t at_ = kHeaderBytes;
+};
+
 }  // namespace
 
 bool wal_is_damaged(const std::string& database) {
-    WalFile file(database + "-wal");
-    std::vector<unsigned char> header(kHeaderBytes);
-    if (!file.read(0, header)) return false;  // none, or not even begun
-    uint32_t const magic = big_endian(header.data());
-    bool const big = (magic & 1) != 0;
-    uint32_t page_bytes = big_endian(header.data() + 8);
-    bool broken = (magic & ~1U) != kMagic || add({}, header.data(), 24, big) != sum_at(header.data() + 24);
-    if (broken) page_bytes = 4'096;
-
-    std::vector<unsigned char> frame(kFrameHeaderBytes + page_bytes);
-    std::array<uint32_t, 2> salts = sum_at(header.data() + 16);
-    Sum before = sum_at(header.data() + 24);
+    Frames frames(database);
+    if (!frames.there()) return false;
+    bool broken = !frames.header_fits();
     bool commit_behind = false;  // of frames that fit, behind the first that does not
     uint32_t commit_page = 0;
-    for (uint64_t at = kHeaderBytes; file.read(at, frame); at += frame.size()) {
-        auto const* const head = frame.data();
-        if (at == kHeaderBytes && broken) salts = sum_at(head + 8);
-        Sum sum = add(before, head, 8, big);
-        sum = add(sum, head + kFrameHeaderBytes, page_bytes, big);
-        before = sum_at(head + 16);
-        if (sum_at(head + 8) != salts || sum != before) {
+    while (frames.next()) {
+        if (!frames.fits()) {
             broken = true;
             continue;
         }
         if (!broken) continue;
-        uint32_t const page = big_endian(head);
-        bool const commits = big_endian(head + 4) != 0;
         // A commit repeats its last frame up to the end of a sector.
-        if (commit_behind && !(commits && page == commit_page)) return true;
-        if (commits) {
+        if (commit_behind && !(frames.commits() && frames.page() == commit_page)) return true;
+        if (frames.commits()) {
             commit_behind = true;
-            commit_page = page;
+            commit_page = frames.page();
         }
     }
     return false;
+}
+
+uint32_t missing_page(Database& db, const std::string& database) {
+    sqlite3_file* file = nullptr;
+    sqlite3_int64 bytes = 0;
+    sqlite3_file_control(db.handle(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (int const code = file->pMethods->xFileSize(file, &bytes); code != SQLITE_OK) db.raise(code);
+    auto const in_file = static_cast<uint64_t>(bytes / db.integer("PRAGMA page_size"));
+    auto const pages = static_cast<uint64_t>(db.integer("PRAGMA page_count"));
+    if (in_file >= pages) return 0;
+    std::vector<bool> in_log(pages + 1);
+    std::vector<uint32_t> of_commit;
+    for (Frames frames(database); frames.header_fits() && frames.next() && frames.fits();) {
+        of_commit.push_back(frames.page());
+        if (!frames.commits()) continue;
+        for (uint32_t const page : of_commit)
+            if (page <= pages) in_log[page] = true;
+        of_commit.clear();
+    }
+    for (uint64_t page = in_file + 1; page <= pages; ++page)
+        if (!in_log[page]) return static_cast<uint32_t>(page);
+    return 0;
 }
 
 }  // namespace rc::store::sqlite

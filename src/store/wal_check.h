@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+
+#include "sqlite.h"
 
 namespace rc::store::sqlite {
 
@@ -10,5 +13,10 @@ namespace rc::store::sqlite {
 /// Damage in the last two commits cannot be told from a power cut.
 /// Throws SqlError where it cannot be read. Cost: reads the log.
 bool wal_is_damaged(const std::string& database);
+
+/// The first page that the open database should have, and neither the file nor its write-ahead log has: the
+/// file was cut short. 0: none.
+/// Throws SqlError where it cannot be read. Cost: as above, where the file is shorter than the database.
+uint32_t missing_page(Database& db, const std::string& database);
 
 }  // namespace rc::store::sqlite

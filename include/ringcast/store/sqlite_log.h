@@ -44,12 +44,15 @@ class SqliteLog final : public Log {
         std::function<MonoTime()> clock;            // for batch_time_max; none: no such bound
         /// After a transaction that changed something: its requests, and how long the commit took by `clock`.
         std::function<void(uint32_t requests, Duration took)> on_commit;
-        uint32_t sweep_rows = 64;         // of expired records and keys, a step
-        uint64_t wal_frames_max = 4'000;  // pages of 4 KiB; then they are moved into the file
+        uint32_t sweep_rows = 256;                   // of records and keys that have to go, a step
+        Duration sweep_time_max = milliseconds(2);   // the same, by `clock`
+        Duration look_time_max = milliseconds(300);  // for damage, at the start, by `clock`
+        uint64_t wal_frames_max = 4'000;             // pages of 4 KiB; then they are moved into the file
     };
-    /// Opens the file, or makes it where there is none. One process at a time: the caller holds a lock.
-    /// Errors: data_unusable (damaged, or newer than this program), settings (may not be opened),
-    /// data_in_use, internal_error (the disk refuses).
+    /// Opens the file, or makes it where there is none. One process at a time: the caller holds a lock. Where
+    /// the disk refuses to write, or a reader holds the write-ahead log, the log is down, as after a failure.
+    /// Errors: data_unusable (damaged, or newer than this program; it is left as it was), settings (may not
+    /// be opened), data_in_use, internal_error (the disk refuses to read, or to make it).
     static Result<std::unique_ptr<SqliteLog>> open(Options options);
     ~SqliteLog() override;
 

@@ -3,57 +3,17 @@
 #include "ringcast/store/sqlite_log.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <thread>
 
-#include "log_harness.h"
+#include "disk.h"
 
 namespace rc::store {
 namespace {
 
 using Offsets = std::vector<uint64_t>;
-
-// A directory, and a log on it that may be closed, killed and opened again.
-class Disk {
-  public:
-    Harness& open(const LogOptions& options = {}) { return open(sqlite_options(options, directory.path)); }
-    Harness& open(SqliteLog::Options options) {
-        harness.reset();
-        auto log = SqliteLog::open(std::move(options));
-        if (!log) throw std::runtime_error(log.error().message);
-        epoch = (*log)->epoch();
-        harness = std::make_unique<Harness>(std::move(*log));
-        harness->tokens = 1'000 * ++times;
-        return *harness;
-    }
-    SqliteLog::Options options() const { return sqlite_options({}, directory.path); }
-    [[nodiscard]] Errc error_of_opening() {
-        harness.reset();
-        auto log = SqliteLog::open(options());
-        if (log) return Errc::system;
-        last_message = log.error().message;
-        return log.error().code;
-    }
-    /// What a process that is killed now leaves behind.
-    void kill() {
-        TestDirectory left;
-        std::filesystem::remove(left.path);
-        std::filesystem::copy(directory.path, left.path, std::filesystem::copy_options::recursive);
-        harness.reset();
-        std::filesystem::remove_all(directory.path);
-        std::filesystem::copy(left.path, directory.path, std::filesystem::copy_options::recursive);
-    }
-    [[nodiscard]] std::string file() const { return directory.path + "/log.db"; }
-
-    TestDirectory directory;
-    std::unique_ptr<Harness> harness;
-    std::string epoch, last_message;
-    uint64_t times = 0;
-};
 
 TEST(SqliteLog, HasAfterAKillWhatItHadAnswered) {
     Disk disk;
@@ -190,8 +150,7 @@ TEST(SqliteLog, WhatIsErasedIsOverwrittenInTheFileAndCutFromTheLog) {
     EXPECT_EQ(h->ask<EraseAnswer>(Erase{{}, UserId{"erased-person"}}).notifications, 3u);
     EXPECT_FALSE(h->log.figures().down);
     for (const auto& file : std::filesystem::directory_iterator(disk.directory.path)) {
-        std::ifstream in(file.path(), std::ios::binary);
-        std::string const bytes{std::istreambuf_iterator<char>(in), {}};
+        auto const bytes = bytes_of(file.path());
         for (std::string_view trace : {"secret", "ssssssss", "erased-person"})
             EXPECT_EQ(bytes.find(trace), std::string::npos) << trace << " in " << file.path();
     }
@@ -257,13 +216,6 @@ TEST(SqliteLog, WritesWithoutSyncGetANewEpochAfterAPowerCutOnly) {
 
 // ---- files that cannot be used ------------------------------------------------------------------
 
-void write_at(const std::string& path, std::streamoff at, std::string_view bytes) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(at);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    ASSERT_TRUE(file.good());
-}
-
 TEST(SqliteLog, RefusesANewerFileAndLeavesItAsItIs) {
     Disk disk;
     disk.open().send("ada");
@@ -317,11 +269,7 @@ TEST(SqliteLog, ABadByteInTheWriteAheadLogIsFoundOrWasInTheLastTwoCommits) {
     for (uint64_t i = 0; i < kCommits; ++i)
         h.send("ada", std::to_string(i));
     disk.kill();
-    auto read_file = [](const std::string& name) {
-        std::ifstream in(name, std::ios::binary);
-        return std::string{std::istreambuf_iterator<char>(in), {}};
-    };
-    std::string const file = read_file(disk.file()), wal = read_file(disk.file() + "-wal");
+    std::string const file = bytes_of(disk.file()), wal = bytes_of(disk.file() + "-wal");
     ASSERT_GT(wal.size(), 60'000u);
     int refused = 0, opened = 0;
     for (std::size_t at = 0; at < wal.size(); at += at < 100 ? 9 : 1'373) {
@@ -335,7 +283,7 @@ TEST(SqliteLog, ABadByteInTheWriteAheadLogIsFoundOrWasInTheLastTwoCommits) {
             ++refused;
             EXPECT_EQ(log.error().code, Errc::data_unusable);
             EXPECT_NE(log.error().message.find("write-ahead log"), std::string::npos);
-            EXPECT_EQ(read_file(disk.file() + "-wal"), damaged) << "it is left as it was";
+            EXPECT_EQ(bytes_of(disk.file() + "-wal"), damaged) << "it is left as it was";
             continue;
         }
         ++opened;
@@ -353,21 +301,26 @@ TEST(SqliteLog, MakesAFreshStartWhereAFirstOneWasCutOff) {
     EXPECT_FALSE(std::filesystem::exists(disk.file() + ".new"));
 }
 
-TEST(SqliteLog, NeverServesADamagedRow) {
+TEST(SqliteLog, NeverServesADamagedRowThatTheStartHadNoTimeToLookAt) {
     for (std::string const what : {"the data itself", "ada-the-user", "the-notification-id"}) {
         Disk disk;
         auto* h = &disk.open();
         h->notify("ada-the-user", "the-notification-id", "the data itself");
+        for (int i = 0; i < 300; ++i)
+            h->send(std::to_string(i));
         disk.harness.reset();
-        std::ifstream in(disk.file(), std::ios::binary);
-        std::string const bytes{std::istreambuf_iterator<char>(in), {}};
         int found = 0;
+        auto const bytes = bytes_of(disk.file());
         for (auto at = bytes.find(what); at != std::string::npos; at = bytes.find(what, at + 1), ++found)
             write_at(disk.file(), static_cast<std::streamoff>(at) + 2, "#");
         ASSERT_GT(found, 0);
+        EXPECT_EQ(disk.error_of_opening(), Errc::data_unusable) << what;
         auto damaged = what;
         damaged[2] = '#';
-        h = &disk.open();
+        auto options = disk.options();
+        options.clock = [] { return MonoTime{}; };
+        options.look_time_max = Duration::zero();
+        h = &disk.open(options);
         auto const answer = h->since(what == "ada-the-user" ? damaged : "ada-the-user", 0);
         EXPECT_TRUE(answer.unavailable) << what;
         EXPECT_TRUE(answer.records.empty());
@@ -377,21 +330,6 @@ TEST(SqliteLog, NeverServesADamagedRow) {
 }
 
 // ---- a disk that refuses ------------------------------------------------------------------------
-
-// Files may not grow while this lives.
-class NoSpace {
-  public:
-    explicit NoSpace(rlim_t bytes) {
-        ::signal(SIGXFSZ, SIG_IGN);
-        ::getrlimit(RLIMIT_FSIZE, &before_);
-        rlimit const now{bytes, before_.rlim_max};
-        ::setrlimit(RLIMIT_FSIZE, &now);
-    }
-    ~NoSpace() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-
-  private:
-    rlimit before_{};
-};
 
 TEST(SqliteLog, RefusesWritesWhileTheDiskDoesAndServesWhatIsThere) {
     Disk disk;
