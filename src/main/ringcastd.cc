@@ -57,8 +57,10 @@ int main(int argc, char** argv) {
     };
     auto const ran = rc::server::run(*config, {.signals = signals,
                                                .ready = ready,
+                                               .waiting = rc::main::tell_waiting,
                                                .ending = rc::main::tell_stopping,
                                                .reloading = rc::main::tell_reload,
+                                               .boot_id = rc::main::boot_id(),
                                                .give_memory_back = give_memory_back});
     rc::log::stop();
     if (ran) return 0;

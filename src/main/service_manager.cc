@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "ringcast/base/log.h"
 
@@ -27,9 +29,22 @@ void tell_reload(server::Reload step) {
                      std::chrono::duration_cast<microseconds>(step.at.time_since_epoch()).count()));
 }
 
+void tell_waiting(const std::string& why, Duration at_most) {
+    tell(fmt::format("STATUS=not ready: {}\nEXTEND_TIMEOUT_USEC={}", why,
+                     std::chrono::duration_cast<microseconds>(at_most).count()));
+}
+
 void tell_stopping(const std::string& status, Duration at_most) {
     tell(fmt::format("STOPPING=1\nSTATUS={}\nEXTEND_TIMEOUT_USEC={}", status,
                      std::chrono::duration_cast<microseconds>(at_most).count()));
+}
+
+std::string boot_id() {
+    std::string id;
+    std::getline(std::ifstream("/proc/sys/kernel/random/boot_id") >> std::ws, id);
+    if (const char* passed = std::getenv("BOOT_ID"); id.empty() && passed) id = passed;
+    std::erase(id, '-');  // the manager writes none
+    return id;
 }
 
 }  // namespace rc::main

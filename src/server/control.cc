@@ -13,6 +13,7 @@ namespace {
 constexpr uint8_t kSignalTable = 0;
 // Closing handshakes and answers that are under way have deadlines of their own, all below this.
 constexpr Duration kEndingSlack = seconds(30);
+constexpr Duration kTellWaitingEvery = seconds(10);
 }  // namespace
 
 ControlProgram::ControlProgram(reactor::Reactor& reactor, Options options)
@@ -20,6 +21,23 @@ ControlProgram::ControlProgram(reactor::Reactor& reactor, Options options)
     reactor.ring().bind(kSignalTable, *this);
     reactor.bind_mail(static_cast<uint8_t>(MailKind::progress), *this);
     reactor.add_work(*this);
+}
+
+void ControlProgram::begin() {
+    begun_ = true;
+    listen_for_signals();
+    look_whether_ready();
+}
+
+void ControlProgram::look_whether_ready() {
+    if (!begun_ || told_ready_ || stage_ != Stage::running) return;
+    if (!options_.store_is_up || options_.store_is_up()) {
+        told_ready_ = true;
+        if (options_.ready) options_.ready();
+    } else if (reactor_.now() >= tell_waiting_at_) {
+        tell_waiting_at_ = reactor_.now() + kTellWaitingEvery;
+        if (options_.waiting) options_.waiting(3 * kTellWaitingEvery);
+    }
 }
 
 void ControlProgram::listen_for_signals() {
@@ -106,6 +124,7 @@ void ControlProgram::order(Control what) {
 }
 
 bool ControlProgram::run_slice() {
+    look_whether_ready();
     std::erase_if(orders_, [this](const Order& order) {
         if (!reactor_.has_place(order.core)) return false;
         reactor_.send(order.core,

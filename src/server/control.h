@@ -28,11 +28,15 @@ class ControlProgram final : public reactor::CoreProgram,
         std::function<void(const std::string& step, Duration at_most)> ending;  // see RunOptions
         std::function<KeyFiles::Reread()> reread_keys = {};
         std::function<void(Reload)> reloading = {};  // see RunOptions
+        std::function<bool()> store_is_up = {};      // without it: at once
+        std::function<void()> ready = {};
+        std::function<void(Duration at_most)> waiting = {};  // see RunOptions
     };
     ControlProgram(reactor::Reactor& reactor, Options options);
 
-    /// From here on signals are heard; those that came before it have waited.
-    void listen_for_signals();
+    /// The cores serve: from here on signals are heard (those that came before it have waited), and `ready`
+    /// is told as soon as the store is up.
+    void begin();
     bool ended() override { return stage_ == Stage::stopping && orders_.empty() && !poll_.in_flight(); }
 
   private:
@@ -42,6 +46,8 @@ class ControlProgram final : public reactor::CoreProgram,
     void on_mail(const reactor::Mail& mail) override;
     bool run_slice() override;
     void hear(uint32_t signal);
+    void listen_for_signals();
+    void look_whether_ready();
     void reload();
     void keys_taken();
 
@@ -55,6 +61,8 @@ class ControlProgram final : public reactor::CoreProgram,
     reactor::Reactor& reactor_;
     Options options_;
     Stage stage_ = Stage::running;
+    bool begun_ = false, told_ready_ = false;
+    MonoTime tell_waiting_at_ = MonoTime::min();
     uint32_t drained_ = 0, finished_ = 0;  // cores that said so
     KeyFiles::Reread reread_;              // what is being handed out
     uint32_t keys_missing_ = 0;            // cores that have not said that they have it

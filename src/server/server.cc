@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "api_key_file.h"
 #include "control.h"
@@ -54,22 +53,15 @@ std::string short_epoch(uint64_t random) {
     return out;
 }
 
-// Another after each start of the kernel. Empty where a sandbox hides it.
-std::string boot_id() {
-    std::ifstream file("/proc/sys/kernel/random/boot_id");
-    std::string id;
-    std::getline(file, id);
-    return id;
-}
-
 Result<std::unique_ptr<store::SqliteLog>> open_log(const Config& config, io::Clock& clock,
-                                                   std::string fresh_epoch, StoreMetrics& metrics) {
+                                                   std::string fresh_epoch, const std::string& boot_id,
+                                                   StoreMetrics& metrics) {
     store::SqliteLog::Options options;
     options.path = config.data_dir + "/ringcast.db";
     options.durability =
         config.durability == Durability::fsync ? store::Durability::fsync : store::Durability::write;
     options.fresh_epoch = std::move(fresh_epoch);
-    options.boot_id = boot_id();
+    options.boot_id = boot_id;
     options.retention = config.inbox.retention;
     options.notifications_per_user = config.inbox.notifications_per_user;
     options.clock = [&clock] { return clock.now(); };
@@ -115,8 +107,9 @@ Result<void> run(const Config& config, const RunOptions& options) {
     auto key_files = KeyFiles::open(config, *entropy);
     if (!key_files) return tl::unexpected(key_files.error());
     StoreMetrics store_metrics;
-    auto log = open_log(config, *clock, short_epoch(entropy->next()), store_metrics);
+    auto log = open_log(config, *clock, short_epoch(entropy->next()), options.boot_id, store_metrics);
     if (!log) return tl::unexpected(log.error());
+    store_metrics.down.set((*log)->figures().down ? 1 : 0);
 
     auto const cpus = reactor::usable_cpus();
     uint32_t const workers = config.workers > 0
@@ -143,6 +136,14 @@ Result<void> run(const Config& config, const RunOptions& options) {
                   .store_metrics = store_metrics,
                   .give_memory_back = options.give_memory_back};
 
+    auto const tell_ready = [&] {
+        options.ready("ringcastd ready clients" + clients->text() + " api" + api->text());
+    };
+    auto const tell_waiting = [&](Duration at_most) {
+        log::warning("not ready yet: the store cannot be written");
+        if (options.waiting) options.waiting("the store cannot be written", at_most);
+    };
+
     reactor::Mesh mesh(workers + 2);
     std::vector<reactor::CorePlan> plans;
     for (uint32_t worker = 0; worker < workers; ++worker) {
@@ -163,23 +164,22 @@ Result<void> run(const Config& config, const RunOptions& options) {
                      }});
     plans.push_back({"ringcastd", std::nullopt, small, [&](reactor::Reactor& reactor) {
                          auto program = std::make_unique<ControlProgram>(
-                             reactor,
-                             ControlProgram::Options{.workers = workers,
-                                                     .store = store_id,
-                                                     .signals = options.signals,
-                                                     .drain_time = config.drain_time,
-                                                     .ending = options.ending,
-                                                     .reread_keys = [&] { return key_files->reread(); },
-                                                     .reloading = options.reloading});
+                             reactor, ControlProgram::Options{
+                                          .workers = workers,
+                                          .store = store_id,
+                                          .signals = options.signals,
+                                          .drain_time = config.drain_time,
+                                          .ending = options.ending,
+                                          .reread_keys = [&] { return key_files->reread(); },
+                                          .reloading = options.reloading,
+                                          .store_is_up = [&] { return store_metrics.down.value() == 0; },
+                                          .ready = tell_ready,
+                                          .waiting = tell_waiting});
                          control = program.get();
                          return program;
                      }});
 
-    auto const ready = [&] {
-        options.ready("ringcastd ready clients" + clients->text() + " api" + api->text());
-        control->listen_for_signals();
-    };
-    auto ran = reactor::run_cores(mesh, *clock, plans, ready);
+    auto ran = reactor::run_cores(mesh, *clock, plans, [&] { control->begin(); });
     drop_mail(mesh);
     return ran;
 }

@@ -3,6 +3,7 @@
 import pathlib
 import resource
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -203,6 +204,57 @@ def test_leaves_one_whole_file_when_it_ends(start_server, data_dir):
     server.signal(signal.SIGTERM)
     assert server.wait_for_exit() == 0
     assert not (data_dir / (DATABASE + "-wal")).exists()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_a_disk_that_refuses_at_the_start_lets_clients_in_and_is_waited_for(start_server, data_dir):
+    server = start_server(data_dir=data_dir)
+    known = server.api.notify("u")["id"]
+    server.kill()
+    ports = {"listen": [f"127.0.0.1:{free_port()}"], "api_listen": [f"127.0.0.1:{free_port()}"]}
+    server = start_server(data_dir=data_dir, settings=ports, ready=False, under=["prlimit", "--fsize=40000:unlimited"])
+    server.client_addresses, server.api_addresses = ([("127.0.0.1", int(ports[which][0].rpartition(":")[2]))]
+                                                     for which in ("listen", "api_listen"))
+    server.wait_for_stderr("not ready yet")
+    server.api = server.new_api()
+    assert eventually(lambda: server.api.get("/readyz").status) == 503
+    refused = server.api.post("/api/publish", {"type": "custom", "userId": "u", "data": 1})
+    assert (refused.status, refused.error()) == (503, "unavailable")
+    with server.connect() as client:
+        client.subscribe("u", replay="unread")
+        assert client.next_message()["data"]["id"] == known
+        server.api.to_topic("t", "not stored")
+        assert "ringcastd ready" not in server.stderr
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        server.wait_for_stderr("ringcastd ready")
+        assert server.api.get("/readyz").status == 200
+        client.mark_read(known)
+    assert server.api.notifications("u")["unreadCount"] == 0
+
+
+def test_a_killed_server_keeps_its_epoch_while_the_machine_runs_also_where_proc_is_hidden(start_server, data_dir):
+    hide = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /proc/sys && exec "$@"', "sh"]
+    if subprocess.run([*hide, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    data_dir.mkdir()
+    (data_dir / "api.key").write_text("key", encoding="ascii")
+
+    def epoch(boot_id):
+        server = start_server(data_dir=data_dir, settings={"durability": "write"}, under=hide,
+                              env={"RINGCAST_API_KEY": "key", **({"BOOT_ID": boot_id} if boot_id else {})})
+        offset = server.api.to_user("u", 1)["offset"]
+        server.kill()
+        return offset.rpartition("-")[0]
+
+    first = epoch("0123")
+    assert epoch("0123") == first
+    second = epoch("4567")
+    assert second != first
+    assert epoch(None) not in (first, second)
 
 
 def private_tmpfs(size, directory):

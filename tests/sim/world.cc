@@ -76,7 +76,7 @@ test::ServerRig::Options World::rig_options() {
                                                     .store = static_cast<reactor::CoreId>(plan.workers),
                                                     .signals = signals_pipe_.read_end,
                                                     .drain_time = plan.config.drain_time});
-                main->listen_for_signals();
+                main->begin();
                 return main;
             }};
 }

@@ -21,15 +21,20 @@ struct RunOptions {
     // A signalfd of SIGHUP, which reads the key files anew, and of signals that end the server: the first of
     // those drains, the second ends it now.
     int signals = -1;
-    /// The listeners are open, and every core has had its first turn. `line` names the addresses.
-    /// On the thread that called run().
+    /// The listeners are open, every core has had its first turn, and all that the store holds is on the
+    /// disk. `line` names the addresses. On the thread that called run().
     std::function<void(const std::string& line)> ready;
+    /// The disk refuses, so that `ready` has to wait; clients and probes are served. Again within `at_most`,
+    /// for as long as that lasts. On the thread that called run().
+    std::function<void(const std::string& why, Duration at_most)> waiting = {};
     /// The server has begun to end, or has come a step further: `step` says which, in words. The next step,
     /// or the end, comes within `at_most`. On the thread that called run(), after `ready`.
     std::function<void(const std::string& step, Duration at_most)> ending;
     /// The key files are read anew, or what came of it is in force on every core: always in pairs, unless an
     /// end comes between. On the thread that called run().
     std::function<void(Reload)> reloading = {};
+    /// Of the running kernel: another after each of its starts. Empty: unknown.
+    std::string boot_id = {};
     /// Many clients have left and no more leave: a worker's thread may give what its allocator keeps back to
     /// the system. On that thread, a second apart at least; the worker stands still meanwhile.
     std::function<void()> give_memory_back = {};
