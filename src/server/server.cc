@@ -54,14 +54,15 @@ std::string short_epoch(uint64_t random) {
 }
 
 Result<std::unique_ptr<store::SqliteLog>> open_log(const Config& config, io::Clock& clock,
-                                                   std::string fresh_epoch, const std::string& boot_id,
+                                                   std::string fresh_epoch, const RunOptions& run_options,
                                                    StoreMetrics& metrics) {
     store::SqliteLog::Options options;
     options.path = config.data_dir + "/ringcast.db";
     options.durability =
         config.durability == Durability::fsync ? store::Durability::fsync : store::Durability::write;
     options.fresh_epoch = std::move(fresh_epoch);
-    options.boot_id = boot_id;
+    options.boot_id = run_options.boot_id;
+    options.at = run_options.at;
     options.retention = config.inbox.retention;
     options.notifications_per_user = config.inbox.notifications_per_user;
     options.clock = [&clock] { return clock.now(); };
@@ -107,7 +108,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
     auto key_files = KeyFiles::open(config, *entropy);
     if (!key_files) return tl::unexpected(key_files.error());
     StoreMetrics store_metrics;
-    auto log = open_log(config, *clock, short_epoch(entropy->next()), options.boot_id, store_metrics);
+    auto log = open_log(config, *clock, short_epoch(entropy->next()), options, store_metrics);
     if (!log) return tl::unexpected(log.error());
     store_metrics.down.set((*log)->figures().down ? 1 : 0);
 
@@ -160,7 +161,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
         .submissions = 64, .buffers = 8, .buffer_bytes = 4096, .direct_files_max = 1};
     plans.push_back({"store", std::nullopt, small, [&](reactor::Reactor& reactor) {
                          return std::make_unique<StoreHost>(reactor, workers, std::move(*log),
-                                                            shared.store_metrics);
+                                                            shared.store_metrics, options.at);
                      }});
     plans.push_back({"ringcastd", std::nullopt, small, [&](reactor::Reactor& reactor) {
                          auto program = std::make_unique<ControlProgram>(

@@ -1,5 +1,7 @@
 #include "store_host.h"
 
+#include <utility>
+
 namespace rc::server {
 namespace {
 constexpr std::size_t kOutcomesWaitingMax = 1024;  // then no further request is taken
@@ -7,8 +9,13 @@ constexpr Duration kHousekeepingEvery = seconds(10);
 }  // namespace
 
 StoreHost::StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log,
-                     StoreMetrics& metrics)
-    : reactor_(reactor), workers_(workers), log_(std::move(log)), metrics_(metrics), housekeeping_(*this) {
+                     StoreMetrics& metrics, std::function<void(store::Moment)> at)
+    : reactor_(reactor),
+      workers_(workers),
+      log_(std::move(log)),
+      metrics_(metrics),
+      at_(std::move(at)),
+      housekeeping_(*this) {
     for (auto kind : {MailKind::store_request, MailKind::store_settle, MailKind::control}) {
         reactor.bind_mail(static_cast<uint8_t>(kind), *this);
     }
@@ -41,8 +48,11 @@ void StoreHost::on_mail(const reactor::Mail& mail) {
 }
 
 bool StoreHost::run_slice() {
+    if (std::exchange(answered_, false) && at_) at_(store::Moment::answered);
     if (!answers_.empty()) {
+        if (at_) at_(store::Moment::published);
         post_answers();
+        answered_ = true;
         return true;  // they leave at the end of this turn: not behind another wait for the disk
     }
     while (!refused_.empty() && log_->submit(std::move(refused_.front())))

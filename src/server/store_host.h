@@ -1,11 +1,13 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <variant>
 
 #include "mail.h"
 #include "ringcast/reactor/core_group.h"
+#include "ringcast/store/moment.h"
 #include "store_metrics.h"
 
 namespace rc::server {
@@ -19,8 +21,9 @@ class StoreHost final : public reactor::CoreProgram,
   public:
     /// @param workers  cores 0 to workers-1 get the publications
     /// @param metrics  written here, read by any core
+    /// @param at  for tests: `published` and `answered`
     StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log,
-              StoreMetrics& metrics);
+              StoreMetrics& metrics, std::function<void(store::Moment)> at = {});
     ~StoreHost() override;
 
     bool ended() override { return stopped_ && outcomes_.empty(); }
@@ -49,6 +52,8 @@ class StoreHost final : public reactor::CoreProgram,
     uint32_t workers_;
     std::unique_ptr<store::Log> log_;
     StoreMetrics& metrics_;
+    std::function<void(store::Moment)> at_;
+    bool answered_ = false;  // on the turn before
     // By a full queue of the log; goes first next time. Taken out of the mailboxes all the same, because a
     // settle behind it may be what the queue waits for. At most half a mailbox of each core.
     std::deque<store::Request> refused_;

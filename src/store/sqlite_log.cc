@@ -192,9 +192,11 @@ class SqliteLog::Impl {
     }
 
     void commit(bool changed) {
+        if (changed && options_.at) options_.at(Moment::handled);
         auto const began = options_.clock ? options_.clock() : MonoTime{};
         db_->execute("COMMIT");
         if (!changed) return;
+        if (options_.at) options_.at(Moment::committed);
         auto const ended = options_.clock ? options_.clock() : MonoTime{};
         if (options_.on_commit) options_.on_commit(static_cast<uint32_t>(fallbacks_.size()), ended - began);
     }

@@ -29,6 +29,14 @@ def test_nothing_answered_is_lost_over_fifty_kills(ledger):
     assert verdict["marked"] > 50 and verdict["received"] > verdict["accepted"]
 
 
+POINTS = ["handled", "log-write", "log-sync", "log-synced", "committed", "published", "answered", "file-write", "file-sync"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_some_of_the_kills_are_at_each_point(ledger, point):
+    assert ledger[1]["points"].get(point, 0) > 0, ledger[1]["points"]
+
+
 def change(path, edit):
     lines = path.read_text(encoding="ascii").splitlines()
     edit(lines)

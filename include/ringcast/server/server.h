@@ -7,6 +7,7 @@
 #include "ringcast/base/result.h"
 #include "ringcast/base/time.h"
 #include "ringcast/server/config.h"
+#include "ringcast/store/moment.h"
 
 namespace rc::server {
 
@@ -38,6 +39,8 @@ struct RunOptions {
     /// Many clients have left and no more leave: a worker's thread may give what its allocator keeps back to
     /// the system. On that thread, a second apart at least; the worker stands still meanwhile.
     std::function<void()> give_memory_back = {};
+    /// For tests: called on the store's thread at each of these moments.
+    std::function<void(store::Moment)> at = {};
 };
 
 /// The exit status that contract.md 1 has for an error of run().

@@ -2,13 +2,16 @@
 
     RINGCAST_BUILD=build tests/integration/crash/run.py DIRECTORY [--cycles 1000] [--seed 1]
 
-DIRECTORY must be empty; it keeps the ledgers and the server's data. Prints the verifier's verdict; status 1 when
+Every other kill is at a named point around write, commit and answer, where the server kills itself; the others
+are at any time, some of them while it starts. DIRECTORY must be empty; it keeps the ledgers and the server's data. Prints the verifier's verdict; status 1 when
 anything was lost, came twice, out of order or to another user.
 """
 import argparse
+import collections
 import json
 import pathlib
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +23,8 @@ from ringcast import Server  # noqa: E402
 HERE = pathlib.Path(__file__).resolve().parent
 PUBLISHERS = 4
 USERS = [f"user-{n}" for n in range(6)]
+POINTS = ["handled", "log-write", "log-sync", "log-synced", "committed", "published", "answered", "file-write", "file-sync"]
+LIFE_MAX = 2.0  # then a server that does not come to its point is killed all the same
 
 
 def free_ports(count):
@@ -44,8 +49,21 @@ def run(directory, cycles, seed):
     settings = {"listen": [f"127.0.0.1:{client_port}"], "api_listen": [f"127.0.0.1:{api_port}"],
                 "inbox": {"notifications_per_user": 1000000}}
 
-    def start(ready=True):
-        return Server(workers=2, settings=settings, data_dir=directory / "data", ready=ready)
+    reached = collections.Counter()
+
+    def start(ready=True, kill_at=None):
+        return Server(workers=2, settings=settings, data_dir=directory / "data", ready=ready, kill_at=kill_at)
+
+    def end_at_point(point):
+        """A server that kills itself there; in the middle of its start perhaps."""
+        often = 3 if point.startswith("file") else 60
+        dying = start(ready=False, kill_at=f"{point}:{1 + chance.randrange(often)}")
+        try:
+            reached[point] += dying.wait_for_exit(LIFE_MAX) == -signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            reached["none"] += 1
+        dying.kill()
+        dying.cleanup()
 
     def child(script, *args):
         return subprocess.Popen([sys.executable, HERE / script, directory, *map(str, args)])
@@ -56,6 +74,12 @@ def run(directory, cycles, seed):
     publishers = [child("publisher.py", n, f"127.0.0.1:{api_port}", key, f"{seed}{n}") for n in range(PUBLISHERS)]
     try:
         for cycle in range(cycles):
+            if cycle % 2 == 1:
+                server.kill()
+                server.cleanup()
+                end_at_point(POINTS[cycle // 2 % len(POINTS)])
+                server = start()
+                continue
             time.sleep(chance.uniform(0, 0.3))
             server.kill()
             server.cleanup()
@@ -75,6 +99,7 @@ def run(directory, cycles, seed):
             assert consumer.wait(60) == 0
         inboxes = {user: inbox_of(server.api, user) for user in USERS}
         (directory / "inboxes.json").write_text(json.dumps(inboxes), encoding="ascii")
+        (directory / "points.json").write_text(json.dumps(reached), encoding="ascii")
         server.stop()
     finally:
         for process in consumers + publishers:

@@ -74,7 +74,8 @@ def main():
         if inbox["unreadCount"] != sum(not read for read in inbox["read"].values()):
             wrong["unreadCounts"].append(user)
 
-    verdict = {"tried": len(tried), "accepted": len(accepted), "received": received, "marked": len(marked),
+    points = json.loads((directory / "points.json").read_text(encoding="ascii"))
+    verdict = {"points": points, "tried": len(tried), "accepted": len(accepted), "received": received, "marked": len(marked),
                **{name: len(found) for name, found in wrong.items()},
                "examples": {name: found[:3] for name, found in wrong.items() if found}}
     print(json.dumps(verdict))

@@ -26,7 +26,8 @@ def build_dir():
 
 
 def program(name):
-    return build_dir() / ("src/main" if name == "ringcastd" else "tools") / name
+    folder = {"ringcastd": "src/main", "killable": "tests/integration"}.get(name, "tools")
+    return build_dir() / folder / name
 
 
 def build_has_sanitizer():
@@ -182,16 +183,20 @@ class Server(Process):
     data_dir: to keep one over a restart; else it is temporary and goes with cleanup().
     under: a command to which the server's own is appended.
     ready False: does not wait for the ready line, for starts that must fail.
+    kill_at: "POINT:N", where the server kills itself (tests/integration/killable.cc).
     """
 
-    def __init__(self, *, workers=1, settings=None, args=(), env=None, data_dir=None, under=(), ready=True, api_key=None):
+    def __init__(self, *, workers=1, settings=None, args=(), env=None, data_dir=None, under=(), ready=True, api_key=None,
+                 kill_at=None):
         self._temporary = tempfile.mkdtemp(prefix="ringcast-test-")
         self._api_key = api_key or (env or {}).get("RINGCAST_API_KEY")
         self.data_dir = pathlib.Path(data_dir or os.path.join(self._temporary, "data"))
         self.config_file = pathlib.Path(self._temporary) / "ringcast.toml"
         everything = {"ping_interval": "1h", "drain_time": "100ms", **(settings or {})}
         self.config_file.write_text(to_toml(everything), encoding="utf-8")
-        command = [*under, program("ringcastd"), "--config", self.config_file, "--data-dir", self.data_dir,
+        if kill_at:
+            env = {**(env or {}), "KILL_AT": kill_at}
+        command = [*under, program("killable" if kill_at else "ringcastd"), "--config", self.config_file, "--data-dir", self.data_dir,
                    "--workers", workers]
         if not {"listen", "listener"} & set(everything) and "--listen" not in args:
             command += ["--listen", "127.0.0.1:0"]
