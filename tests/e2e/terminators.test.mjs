@@ -1,14 +1,16 @@
-// HAProxy and nginx with the configurations of docs/terminators/, between wss:// clients and the real server.
+// HAProxy, nginx and Caddy with the configurations of docs/terminators/, between wss:// clients and the real server.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
+import net from 'node:net';
 import { test } from 'node:test';
 
+import { Browser } from './support/browser.mjs';
 import { Client } from './support/client.mjs';
 import { WebSocket } from './support/packages.mjs';
 import { Server } from './support/server.mjs';
-import { Terminator, terminators } from './support/terminator.mjs';
-import { Inbox, within } from './support/waiting.mjs';
+import { Terminator, serverConfig, terminators } from './support/terminator.mjs';
+import { Inbox, until, within } from './support/waiting.mjs';
 
 const kTimeout = { timeout: 60_000 };
 const kShort = '1s'; // in place of the 75 s; the heartbeats that outlast it are in the same proportion, a third
@@ -16,16 +18,75 @@ const kHeartbeat = '333ms';
 
 /** A server, the terminator in front of it, and connect() through it; all gone behind the test. */
 async function front(t, kind, { settings, timeout } = {}) {
-  const server = await Server.start({ settings });
+  const server = await Server.start({ settings, config: await serverConfig(kind) });
   t.after(() => server.stop());
-  const address = (url) => new URL(url).host;
-  const terminator = await Terminator.start(kind, { clients: address(server.url), api: address(server.apiUrl), timeout });
+  const terminator = await Terminator.start(kind, { clients: server.address, api: new URL(server.apiUrl).host, timeout });
   t.after(() => terminator.stop());
   const connect = (query = '') => Client.connect(terminator.url + query, { ca: terminator.ca });
   return { server, terminator, connect };
 }
 
+/** What stands in a PROXY header of version 2 for IPv4, and its length; nothing if there is none. */
+function clientOfProxyHeader(bytes) {
+  if (bytes.subarray(0, 12).toString('latin1') !== '\r\n\r\n\0\r\nQUIT\n') return null;
+  return { client: [...bytes.subarray(16, 20)].join('.'), length: 16 + bytes.readUInt16BE(14) };
+}
+
+/** A page that holds a connection as the protocol's own example does: when it is closed, it comes again. */
+async function openPage(t, terminator) {
+  const browser = await Browser.start({ trustedKey: terminator.trustedKey });
+  t.after(() => browser.stop());
+  const page = await browser.page();
+  await page.evaluate(([url, again]) => {
+    globalThis.got = [];
+    globalThis.closes = 0;
+    const connect = () => {
+      const socket = new WebSocket(url);
+      socket.onopen = () => socket.send(JSON.stringify(
+        { type: 'subscribe', data: { userId: 'tab', topics: ['job_matches', 'application_updates'] } }));
+      socket.onmessage = (event) => { globalThis.got.push(JSON.parse(event.data)); };
+      socket.onclose = () => { globalThis.closes += 1; setTimeout(connect, again); };
+    };
+    connect();
+  }, [terminator.urlByV6, 100]);
+  return page;
+}
+
 for (const kind of terminators) {
+  test(`${kind}: a browser gets every type, is known by its own address, and outlives reload and restart`, kTimeout, async (t) => {
+    const { server, terminator } = await front(t, kind);
+    const page = await openPage(t, terminator);
+    const arrived = (count, what) => until(async () => {
+      const got = await page.evaluate(() => globalThis.got);
+      return got.length >= count && got;
+    }, what);
+
+    await server.userHas('tab', 1, 2);
+    await server.publish({ type: 'notification', userId: 'tab', data: { id: 'n', title: 'a', message: 'b' } });
+    await server.publish({ type: 'job_update', topic: 'job_matches', data: { id: 1, status: 'new' } });
+    await server.publish({ type: 'application_status', userId: 'tab', topic: 'application_updates', data: { status: 'seen' } });
+    const types = (await arrived(3, 'three messages')).map((message) => message.type);
+    assert.deepEqual(types, ['notification', 'job_update', 'application_status']);
+
+    // By IPv6, which no terminator speaks to the server.
+    const { connections: [{ address }] } = await server.api('GET', '/api/users/tab');
+    assert.match(address, kind === 'haproxy' ? /^\[::1\]:\d+$/ : /^::1$/);
+
+    for (const disturb of ['reload', 'restart']) {
+      await terminator[disturb]();
+      let count = 0;
+      await until(async () => {
+        await server.publish({ type: 'job_update', topic: 'job_matches', data: { id: ++count, after: disturb } });
+        return page.evaluate((wanted) => globalThis.got.some((message) => message.data.after === wanted), disturb);
+      }, `a message after the ${disturb}`);
+      const closes = await page.evaluate(() => globalThis.closes);
+      // HAProxy's and nginx's old processes keep their clients over a reload; Caddy's are closed and come again.
+      if (disturb === 'reload') assert.equal(closes, kind === 'caddy' ? 1 : 0);
+      if (disturb === 'restart') assert.ok(closes > 0);
+    }
+    assert.match((await server.api('GET', '/api/users/tab')).connections.at(-1).address, /::1/);
+  });
+
   test(`${kind}: a wss client subscribes, and gets what is published`, kTimeout, async (t) => {
     const { server, connect } = await front(t, kind);
     const client = await connect();
@@ -87,12 +148,19 @@ for (const kind of terminators) {
 
   test(`${kind}: clients do not speak as the proxy, and tokens stay out of its log`, kTimeout, async (t) => {
     const requests = new Inbox(); // those for /ws, to a server that shows what it was sent
-    const mirror = http.createServer((request, response) => {
+    const answers = http.createServer((request, response) => {
       if (request.url !== '/readyz') requests.push(request);
       response.writeHead(request.url === '/readyz' ? 200 : 426).end();
-    }).listen(0, '127.0.0.1');
+    });
+    const clients = new Set(); // as PROXY headers name them
+    const mirror = net.createServer((socket) => socket.once('data', (bytes) => {
+      const address = clientOfProxyHeader(bytes);
+      if (address) clients.add(address.client);
+      socket.unshift(bytes.subarray(address?.length ?? 0));
+      answers.emit('connection', socket);
+    })).listen(0, '127.0.0.1');
     await once(mirror, 'listening');
-    t.after(() => { mirror.closeAllConnections?.(); mirror.close(); });
+    t.after(() => { answers.closeAllConnections?.(); mirror.close(); });
     const address = `127.0.0.1:${mirror.address().port}`;
     const terminator = await Terminator.start(kind, { clients: address, api: address });
     t.after(() => terminator.stop());
@@ -108,10 +176,11 @@ for (const kind of terminators) {
     const has = Object.fromEntries(['x-forwarded-for', 'x-forwarded-proto', 'x-user-id', 'forwarded', 'authorization',
       'cookie', 'origin', 'sec-websocket-protocol', 'host'].map((name) => [name, headers[name]]));
     assert.deepEqual(has, {
-      'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'https', 'x-user-id': undefined, forwarded: undefined,
+      'x-forwarded-for': kind === 'haproxy' ? undefined : '127.0.0.1', 'x-forwarded-proto': 'https', 'x-user-id': undefined, forwarded: undefined,
       authorization: 'Bearer of-the-client', cookie: 'a=b', origin: 'https://www.example.com',
       'sec-websocket-protocol': 'ringcast', host: new URL(terminator.origin).host,
     });
+    assert.deepEqual([...clients], kind === 'haproxy' ? ['127.0.0.1'] : []);
     await terminator.stop();
     assert.match(terminator.log, /\/ws/);
     assert.doesNotMatch(terminator.log, /secret/);

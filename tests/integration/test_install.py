@@ -62,7 +62,7 @@ def test_everything_is_in_its_place_with_its_mode(tree):
     files |= {file: 0o644 for file in (
         tree.config, tree.unit, tree.path(tree.prefix, "lib/sysusers.d/ringcast.conf"),
         *(tree.path(tree.share, "doc/ringcast", name) for name in
-          ("operations.md", "configuration.md", "terminators.md", "terminators/haproxy.cfg", "terminators/nginx.conf",
+          ("operations.md", "configuration.md", "terminators.md", "terminators/haproxy.cfg", "terminators/nginx.conf", "terminators/Caddyfile",
            "examples/ringcast.toml", "examples/sysctl.conf", "LICENSE")))}
     for file, mode in files.items():
         assert stat.S_IMODE(file.stat().st_mode) == mode, file

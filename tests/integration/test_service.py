@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ringcast import Server, ServiceManager, build_has_sanitizer
+from ringcast import Server, ServiceManager, WsClient, build_has_sanitizer
 from ringcast.server import Process, program
 
 SECOND = 1_000_000  # of EXTEND_TIMEOUT_USEC
@@ -132,6 +132,16 @@ def test_serves_behind_the_units_system_call_filter(start_server, manager, refus
         client.expect_close(1012, "shutting_down")
     assert server.wait_for_exit() == 0
     server.check_stderr()
+
+
+@without_sanitizer
+def test_a_unix_socket_is_made_behind_the_units_system_call_filter(start_server, tmp_path):
+    """Not a `group`: the unit refuses chown."""
+    listener = {"address": f"unix:{tmp_path}/client.sock", "mode": "0660"}
+    server = start_server(settings={"listener": [listener]}, under=behind_the_units_filter())
+    with WsClient(server.client_sockets[0]) as client:
+        client.round_trip()
+    assert os.stat(server.client_sockets[0]).st_mode & 0o777 == 0o660
 
 
 @without_sanitizer

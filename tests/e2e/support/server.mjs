@@ -1,7 +1,7 @@
 // ringcastd as a process, and its API as a publisher sees it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import path from 'node:path';
 import { buildRoot } from './packages.mjs';
 import { kPatience, until, within } from './waiting.mjs';
 
-const kReady = /^ringcastd ready clients((?: \S+:\d+)+) api((?: \S+:\d+)+)$/m;
+const kReady = /^ringcastd ready clients((?: \S+)+) api((?: \S+)+)$/m;
 const kTrouble = /Sanitizer|runtime error:|assertion failed|terminate called|panic/i;
 
 export class Server {
@@ -21,16 +21,17 @@ export class Server {
 
   /**
    * A running server, with a data directory of its own, and free ports unless `defaultPorts`.
-   * settings: by their variables, e.g. { RINGCAST_PING_INTERVAL: '1s' }.
+   * settings: by their variables, e.g. { RINGCAST_PING_INTERVAL: '1s' }. config: (directory) => the text of a
+   * configuration file, which names the clients' addresses; the directory is for unix sockets.
    */
-  static async start({ defaultPorts = false, workers = 1, settings = {} } = {}) {
+  static async start({ defaultPorts = false, workers = 1, settings = {}, config } = {}) {
     if (defaultPorts) {
       for (const port of [5000, 5001]) await mustBeFree(port);
     }
     const server = new Server();
     server.#directory = await mkdtemp(path.join(os.tmpdir(), 'ringcast-e2e-'));
     try {
-      await server.#start(defaultPorts, workers, settings);
+      await server.#start(defaultPorts, workers, settings, config);
     } catch (error) {
       await server.cleanup();
       throw error;
@@ -38,13 +39,21 @@ export class Server {
     return server;
   }
 
-  async #start(defaultPorts, workers, settings) {
+  async #start(defaultPorts, workers, settings, config) {
     const outside = Object.entries(process.env)
       .filter(([name]) => !name.startsWith('RINGCAST_') && name !== 'STATE_DIRECTORY');
     const env = {
       ...Object.fromEntries(outside), RINGCAST_PING_INTERVAL: '1h', RINGCAST_DRAIN_TIME: '100ms', ...settings,
     };
-    const addresses = defaultPorts ? [] : ['--listen', '127.0.0.1:0', '--api-listen', '127.0.0.1:0'];
+    const addresses = defaultPorts ? [] : ['--api-listen', '127.0.0.1:0'];
+    if (config) {
+      await chmod(this.#directory, 0o711); // the terminator is another user
+      const file = path.join(this.#directory, 'ringcast.toml');
+      await writeFile(file, config(this.#directory));
+      addresses.push('--config', file);
+    } else if (!defaultPorts) {
+      addresses.push('--listen', '127.0.0.1:0');
+    }
     this.#process = spawn(path.join(buildRoot, 'src/main/ringcastd'), ['--workers', String(workers), ...addresses],
       { cwd: this.#directory, env, stdio: ['ignore', 'ignore', 'pipe'] });
     const kill = () => this.#process.kill('SIGKILL');
@@ -59,7 +68,9 @@ export class Server {
       this.#ended.then((status) => reject(new Error(`ringcastd ended (${status}):\n${this.#stderr}`)), reject);
     });
     const [, clients, api] = await within(ready, () => `the ready line in:\n${this.#stderr}`);
-    this.url = `ws://${clients.trim().split(' ')[0]}/ws`;
+    /** The first address for clients: host:port or unix:/path. */
+    this.address = clients.trim().split(' ')[0];
+    this.url = `ws://${this.address}/ws`;
     this.apiUrl = `http://${api.trim().split(' ')[0]}`;
     this.#key = (await readFile(path.join(this.#directory, 'ringcast-data/api.key'), 'utf8')).trim();
   }
