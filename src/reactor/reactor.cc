@@ -51,8 +51,9 @@ void Reactor::turn(Duration wait_max) {
     }
     turn_times_.record(clock_.now() - now_);
 
+    auto const wake_by = std::exchange(wake_by_, MonoTime::max());
     if (!more) {
-        auto const wake_at = timers_.next_wake();
+        auto const wake_at = std::min(timers_.next_wake(), wake_by);
         if (wake_at <= now_) {
             wait_max = Duration::zero();
         } else if (wake_at != MonoTime::max()) {

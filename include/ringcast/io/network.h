@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "ringcast/base/address.h"
@@ -37,6 +38,12 @@ class Network {
     virtual Result<void> check_free(const Address& address) = 0;
     [[nodiscard]] virtual bool has_family(const Address& address) = 0;
     virtual void close(const Listener& listener) = 0;
+    /// Begins to connect, and does not wait for it: what is sent and received on the descriptor waits in the
+    /// kernel until it is connected, or fails with the reason why it is not. The caller owns the descriptor.
+    /// @param source  whom to call as: its port is chosen by the kernel when it connects (0), so that each
+    ///                pair of source and destination has all ports
+    /// Errors: system (no descriptor, no port, no such source).
+    virtual Result<int> connect(const Address& to, const std::optional<Address>& source) = 0;
 };
 
 }  // namespace rc::io

@@ -142,6 +142,10 @@ class Ring {
     virtual void close(Operation& op, Token token, File file) = 0;
     /// Closes a file that no operation was ever started on. Fire and forget.
     virtual void discard(File file) = 0;
+    /// Moves a socket that was made outside into the ring's own table, which the process's descriptor limit
+    /// does not count, and closes the descriptor. A ring without such a table, or whose table is full, hands
+    /// the descriptor back as an ordinary file. Cost: two system calls.
+    [[nodiscard]] virtual File adopt(int descriptor) { return {descriptor, false}; }
     /// Half-close: the peer sees our FIN after what was sent. An operation like any other, for a shutdown
     /// that outlives its descriptor would hit the next connection. True: done at once, no completion comes.
     /// -ENOTCONN when the connection has broken already.

@@ -17,6 +17,10 @@ struct UringOptions {
     uint32_t buffer_bytes = 4096;
     uint32_t direct_files_max =
         1U << 20;  // lowered to the hard RLIMIT_NOFILE, the kernel's bound for one ring; raises the soft one
+    // For a reader that would rather be woken seldom than at once: a wait goes on for gather_max, unless so
+    // many completions are there before. Zero wakes at the first.
+    Duration gather_max = Duration::zero();
+    uint32_t gather_completions = 64;
 };
 
 /// Makes the ring of the calling thread, which alone may use it (SINGLE_ISSUER | DEFER_TASKRUN).

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -56,6 +57,9 @@ class Reactor : public CoreBound {
     void add_work(Work& work) { works_.push_back(&work); }
     /// For what came up behind its own work's slice of this turn: the turn does not end in a sleep.
     void stay_awake() { stay_awake_ = true; }
+    /// The sleep at the end of this turn ends then at the latest: for what must be nearer than a timer's
+    /// tick.
+    void wake_by(MonoTime time) { wake_by_ = std::min(wake_by_, time); }
 
     /// Whether one more one-way mail to `to` has a place; `n` of them. Open requests do not matter: what
     /// they wait for may be this very mail.
@@ -86,6 +90,7 @@ class Reactor : public CoreBound {
     std::array<MailSink*, 32> sinks_{};
     std::vector<Work*> works_;
     bool stay_awake_ = false;
+    MonoTime wake_by_ = MonoTime::max();
     std::vector<uint32_t> open_requests_;  // to each core
     std::vector<bool> open_boxes_;         // of drain_mail(): mailboxes that may still give something
     metrics::Counter turns_;

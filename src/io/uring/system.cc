@@ -100,6 +100,28 @@ class SystemNetwork final : public Network {
         ::close(listener.descriptor);
     }
 
+    Result<int> connect(const Address& to, const std::optional<Address>& source) override {
+        sockaddr_storage storage{};
+        auto const size = to.to_sockaddr(storage);
+        int const fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        auto failed = [&](const Address& at) {
+            int const error = errno;
+            if (fd >= 0) ::close(fd);
+            return fail(Errc::system, describe(at, error));
+        };
+        if (fd < 0) return failed(to);
+        set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        if (source) {
+            sockaddr_storage from{};
+            auto const from_size = source->to_sockaddr(from);
+            set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+            if (::bind(fd, reinterpret_cast<sockaddr*>(&from), from_size) != 0) return failed(*source);
+        }
+        if (::connect(fd, reinterpret_cast<sockaddr*>(&storage), size) != 0 && errno != EINPROGRESS)
+            return failed(to);
+        return fd;
+    }
+
   private:
     static int open_socket(const Address& address) {
         sockaddr_storage storage{};

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "ringcast/base/log.h"
@@ -31,6 +32,7 @@ enum Housekeeping : uint64_t {
     kIgnored = 0,
     kWakeReceived = 1ULL << 8,  // in the woken ring
     kWakeSent = 2ULL << 8,      // in the waking ring, with the sleeper's descriptor above
+    kAdopted = 3ULL << 8,       // adopt() takes it at once
 };
 
 Error refusal(int error) {
@@ -158,6 +160,32 @@ class Uring final : public Ring {
         sqe->user_data = kIgnored;
     }
 
+    File adopt(int descriptor) override {
+        if (!direct_prompt_) return {descriptor, false};
+        int32_t place = descriptor;  // the kernel writes the place over it, while it takes the submission
+        auto* sqe = get_sqe();
+        io_uring_prep_files_update(sqe, &place, 1, static_cast<int>(IORING_FILE_INDEX_ALLOC));
+        sqe->user_data = kAdopted;
+        for (;;) {
+            ++stats_.enters;
+            int const result = io_uring_submit_and_get_events(&ring_);
+            submitted();
+            entered(result);
+            std::optional<int32_t> adopted;
+            for (io_uring_cqe cqe; take_from_queue(&cqe, 1) == 1;) {
+                if (cqe.user_data == kAdopted) {
+                    adopted = cqe.res;
+                } else {
+                    stash_.push_back(cqe);
+                }
+            }
+            if (!adopted) continue;
+            if (*adopted != 1) return {descriptor, false};
+            ::close(descriptor);
+            return {place, true};
+        }
+    }
+
     bool shutdown_send(Operation& op, Token token, File file) override {
         // The kernel hands this opcode to a worker thread, so it is used only where there is no other way.
         if (!file.direct) {
@@ -191,11 +219,15 @@ class Uring final : public Ring {
         int result;
         if (wait_max <= Duration::zero() || !stash_.empty()) {
             result = io_uring_submit_and_get_events(&ring_);
+        } else if (options_.gather_max > Duration::zero() && wait_max > options_.gather_max) {
+            result = wait(options_.gather_completions, options_.gather_max);
+            if (result == -ETIME && io_uring_cq_ready(&ring_) == 0) {
+                submitted();
+                ++stats_.enters;
+                result = wait(1, wait_max - options_.gather_max);
+            }
         } else {
-            __kernel_timespec limit{.tv_sec = wait_max.count() / 1'000'000'000,
-                                    .tv_nsec = wait_max.count() % 1'000'000'000};
-            io_uring_cqe* unused = nullptr;
-            result = io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr);
+            result = wait(1, wait_max);
         }
         submitted();
         entered(result);
@@ -397,6 +429,13 @@ class Uring final : public Ring {
     static void finish(io_uring_sqe* sqe, Token token, File file) {
         if (file.direct) sqe->flags |= IOSQE_FIXED_FILE;
         sqe->user_data = token.packed();
+    }
+
+    int wait(uint32_t completions, Duration wait_max) {
+        __kernel_timespec limit{.tv_sec = wait_max.count() / 1'000'000'000,
+                                .tv_nsec = wait_max.count() % 1'000'000'000};
+        io_uring_cqe* unused = nullptr;
+        return io_uring_submit_and_wait_timeout(&ring_, &unused, completions, &limit, nullptr);
     }
 
     // What io_uring_enter answered.

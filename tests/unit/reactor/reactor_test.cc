@@ -134,6 +134,32 @@ TEST(Reactor, DoesNotSleepOnMailTimersOrWork) {
     EXPECT_GT(world.rings[0]->last_wait(), Duration::zero());
 }
 
+TEST(Reactor, SleepsNoLongerThanItWasToldForThisTurn) {
+    World world(1);
+    auto& reactor = *world.reactors[0];
+    Slices slices;
+    {
+        CoreScope const scope(0);
+        reactor.add_work(slices);
+    }
+    slices.run = [&] {
+        reactor.wake_by(reactor.now() + microseconds(90));
+        reactor.wake_by(reactor.now() + microseconds(70));
+        return false;
+    };
+    world.turn(0);
+    EXPECT_EQ(world.rings[0]->last_wait(), microseconds(70));
+    slices.run = [&] {
+        reactor.wake_by(reactor.now());
+        return false;
+    };
+    world.turn(0);
+    EXPECT_EQ(world.rings[0]->last_wait(), Duration::zero());
+    slices.run = nullptr;
+    world.turn(0);
+    EXPECT_EQ(world.rings[0]->last_wait(), hours(1)) << "it was for one turn";
+}
+
 // The flag of a sleeper is set before its last look: what is handed over in between is seen.
 TEST(Reactor, DoesNotSleepWhenMailCameDuringItsTurn) {
     World world(2);
