@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <sqlite3.h>
 
+#include "clean_pages.h"
 #include "ringcast/base/assert.h"
 
 namespace rc::store::sqlite {
@@ -41,6 +42,10 @@ Database::Database(const std::string& path, Access access) {
         SqlError error{trouble_of(code), fmt::format("{}: {}", path, sqlite3_errstr(code))};
         sqlite3_close(db_);
         throw error;
+    }
+    if (access != Access::read) {
+        clean_pages_ = std::make_unique<CleanPages>();
+        clean_pages_->attach(db_);
     }
     sqlite3_busy_timeout(db_, kBusyTimeoutMs);
     sqlite3_db_config(db_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);

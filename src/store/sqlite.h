@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -13,6 +14,8 @@ struct sqlite3_stmt;
 /// caught within this room, where a transaction begins (sqlite_log.cc) or a file is opened
 /// (sqlite_file.cc): a statement may fail anywhere in the middle of a request, and the outcome is the same.
 namespace rc::store::sqlite {
+
+class CleanPages;
 
 enum class Trouble : uint8_t {
     failed,       // a write, a sync, a read or memory: may go well again
@@ -66,6 +69,7 @@ class Database {
 
   private:
     sqlite3* db_ = nullptr;
+    std::unique_ptr<CleanPages> clean_pages_;
     uint64_t wal_frames_ = 0;
     std::function<bool()> time_is_over_;
 };

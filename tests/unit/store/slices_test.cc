@@ -1,5 +1,6 @@
 // What is much is done in slices: nobody else waits for it, and it comes to its end, also after a kill.
 #include <cstdlib>
+#include <random>
 #include <thread>
 
 #include "disk.h"
@@ -147,6 +148,31 @@ TEST(Erase, ThatTheDiskStopsIsUnavailableAndGoesOnLater) {
     h.run();
     EXPECT_EQ(h.log.figures().notifications, 0u);
     EXPECT_EQ(h.out.answers_of<EraseAnswer>().size(), 1u);
+    expect_sound(disk);
+}
+
+// SQLite moves rows from page to page where others go, and leaves the old bytes between them.
+TEST(Erase, LeavesNothingBetweenTheRowsOfOthers) {
+    Disk disk;
+    auto& h = disk.open(large());
+    std::mt19937_64 chance(1);
+    constexpr int kUsers = 12;
+    auto const name = [](uint64_t user) { return "person-" + std::to_string(user) + "-of-these"; };
+    for (int i = 0; i < 12'000; ++i) {
+        auto const user = chance() % kUsers;
+        auto const id = name(user) + std::to_string(i);
+        ASSERT_TRUE(h.log.submit(
+            Harness::message_to({name(user)}, id + std::string(chance() % (i % 7 == 0 ? 3'500 : 300), '.'),
+                                chance() % 2 ? id : "")));
+        if (i % 50 == 0) h.mark(name(user), id);
+    }
+    h.run();
+    for (uint64_t user = 0; user + 1 < kUsers; ++user) {
+        h.ask<EraseAnswer>(Erase{{}, UserId{name(user)}});
+        for (const auto& file : {disk.file(), disk.file() + "-wal"})
+            ASSERT_EQ(bytes_of(file).find(name(user)), std::string::npos) << user << " in " << file;
+    }
+    EXPECT_GT(h.since(name(kUsers - 1), 0).records.size(), 100u);
     expect_sound(disk);
 }
 

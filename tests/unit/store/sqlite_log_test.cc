@@ -136,7 +136,6 @@ TEST(SqliteLog, SpaceIsGivenBack) {
     EXPECT_LT(std::filesystem::file_size(disk.file()), 6'000'000u);
 }
 
-// Of rows that SQLite has moved within the file an old copy may be left: docs/operations.md.
 TEST(SqliteLog, WhatIsErasedIsOverwrittenInTheFileAndCutFromTheLog) {
     Disk disk;
     auto* h = &disk.open();
