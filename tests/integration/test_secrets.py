@@ -147,6 +147,7 @@ def test_the_last_words_of_a_crash_hold_none(number):
     KEYS.replace('"read"', f'"{GOOD}"'), KEYS + KEYS, f'[{GOOD}]\nkey = "{GOOD}"\n', KEYS.replace("key =", f'"{GOOD}" ='),
     f"#\nkey = '''{GOOD}", f"#\n{GOOD} = 1 {GOOD}", "#\n[[key]]\nkey = " + json.dumps(GOOD + "\n"),
     "#\n[[key]]\nkey = \"" + MARK + "\\q\"", f"{GOOD * 300}\n",
+    f'#\n"{GOOD}" = 1\n"{GOOD}" = 2\n', f"#\n[{GOOD}]\n[{GOOD}]\n", f"#\nk.{GOOD} = 1\nk.{GOOD}.{GOOD} = 2\n",
 ])
 def test_an_error_in_a_key_file_repeats_nothing_of_it(tmp_path, text):
     file = tmp_path / "api.keys"
