@@ -156,10 +156,15 @@ Duration AddressLimits::auth_wait(const net::PeerAddress& peer) {
     return wait;
 }
 
-uint64_t AddressLimits::open() const {
+uint64_t AddressLimits::open_here() const {
     uint64_t sum = 0;
     for (const auto& [key, entry] : here_)
         sum += entry.open;
+    return sum;
+}
+
+uint64_t AddressLimits::open_at_home() const {
+    uint64_t sum = 0;
     for (const auto& [key, entry] : home_)
         sum += entry.open;
     return sum;

@@ -74,8 +74,10 @@ class AddressLimits final : public reactor::MailSink {
 
     /// Sends what found no place before, and forgets who is quiet. Returns whether there is more to do now.
     bool run_slice();
-    /// Connections counted for all addresses, by this core and as their home core. Cost: O(addresses).
-    [[nodiscard]] uint64_t open() const;
+    /// Connections counted for all addresses: this core's own, and those that it was told of as their home
+    /// core. Cost: O(addresses).
+    [[nodiscard]] uint64_t open_here() const;
+    [[nodiscard]] uint64_t open_at_home() const;
     /// Addresses that are known here.
     [[nodiscard]] std::size_t size() const { return here_.size() + home_.size(); }
 

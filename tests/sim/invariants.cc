@@ -174,7 +174,9 @@ void World::check_all_gone() {
         zero("subscriptions", metrics.subscriptions.value());
         zero("topics", metrics.topics.value());
         zero("users", metrics.users.value());
-        zero("connections of addresses", core.address_limits().open());
+        zero("connections of addresses", core.address_limits().open_here());
+        // At the end, what the other cores had to say of it may be left in the mailboxes.
+        if (!core.draining()) zero("connections of addresses at home", core.address_limits().open_at_home());
         zero("fan-outs", metrics.fanouts_waiting.value());
         zero("fan-out bytes", metrics.fanout_bytes_waiting.value());
         zero("partial frames", metrics.frames_partial.value());
