@@ -133,6 +133,10 @@ Result<std::shared_ptr<const auth::ApiKeys>> parse_api_keys(std::string_view tex
         line.remove_suffix(1);
     if (line.empty() || line.size() > kPlainKeyBytesMax)
         return fail(Errc::settings, " its first line must be the API key");
+    // A table that lacks its first line would be a key that everybody knows.
+    if (line.find_first_of(" \t\"'") != std::string_view::npos)
+        return fail(Errc::settings,
+                    " an API key holds no blanks and no quotes; several keys begin with [[key]]");
     return only_key(line);
 }
 

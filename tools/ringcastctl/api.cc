@@ -21,8 +21,13 @@ constexpr std::string_view kDefaultKeyFile = "ringcast-data/api.key";
 Result<std::string> read_key(const std::string& path) {
     std::ifstream file(path);
     std::string key;
-    if (!file || !std::getline(file, key) || key.empty())
-        return fail(Errc::settings, fmt::format("{}: no API key can be read from it", path));
+    std::getline(file, key);
+    key.resize(key.find_last_not_of(" \t\r") + 1);
+    if (key.empty()) return fail(Errc::settings, fmt::format("{}: no API key can be read from it", path));
+    if (key.starts_with('#') || key.starts_with('['))
+        return fail(
+            Errc::settings,
+            fmt::format("{}: holds several keys, or their hashes; put one into a file of its own", path));
     return key;
 }
 

@@ -23,15 +23,19 @@ std::string table(std::string_view fields) {
 }
 
 TEST(ApiKeyFile, APlainFileIsOneKeyThatMayDoEverything) {
-    for (std::string_view text : {"the key", "the key\n", "the key\r\n", "the key \t\n", "the key\nmore\n"}) {
+    for (std::string_view text : {"the-key", "the-key\n", "the-key\r\n", "the-key \t\n", "the-key\nmore\n"}) {
         auto const keys = parse_api_keys(text);
         ASSERT_TRUE(keys) << text;
         ASSERT_EQ((*keys)->all().size(), 1U);
-        auto const* key = (*keys)->find("the key");
+        auto const* key = (*keys)->find("the-key");
         ASSERT_TRUE(key) << text;
         EXPECT_EQ(key->name, "default");
         EXPECT_EQ(key->rights, auth::Rights::all());
     }
+    for (std::string_view text : {"name = \"backend\"\nrights = [\"read\"]\n", "name=\"backend\"",
+                                  "name='backend'", "key =", "two words", "a\tb"})
+        EXPECT_EQ(refusal(text), " an API key holds no blanks and no quotes; several keys begin with [[key]]")
+            << text;
     EXPECT_TRUE((*parse_api_keys(std::string(4096, 'k')))->find(std::string(4096, 'k')));
     for (const auto& text : {std::string(), std::string("\n"), std::string(" \t\n"), std::string("\nthe key"),
                              std::string(4097, 'k')})
