@@ -8,6 +8,7 @@
 #include "core.h"
 #include "reports.h"
 #include "ringcast/http/path.h"
+#include "ringcast/net/forwarded.h"
 #include "ringcast/proto/encode.h"
 #include "ringcast/proto/text.h"
 
@@ -258,7 +259,7 @@ http::HeadVerdict Api::on_head(const http::RequestHead& head, const net::PeerAdd
     auto const refusal = judge(head, route, key);
     auto verdict = refusal ? refusal_of(*refusal) : accept(head, route);
     if (refusal && refusal->status == 401 && !key) {
-        if (auto slower = slow_down(peer)) verdict = std::move(*slower);
+        if (auto slower = slow_down(client_of(head, peer))) verdict = std::move(*slower);
     }
     verdict.label = access_log_.label(traits(route.action).route, key);
     return verdict;
@@ -266,6 +267,13 @@ http::HeadVerdict Api::on_head(const http::RequestHead& head, const net::PeerAdd
 
 void Api::on_answered(const http::Answered& answered) {
     access_log_.write(answered, core_.reactor().now());
+}
+
+net::PeerAddress Api::client_of(const http::RequestHead& head, const net::PeerAddress& peer) const {
+    const auto& trusted = core_.config().proxy.trusted;
+    if (!trusted.contains(peer)) return peer;
+    auto const list = head.all("x-forwarded-for"), rfc = head.all("forwarded");
+    return net::forwarded_client(peer, {list, rfc}, trusted);
 }
 
 // A key that is none. Good keys pass whatever else comes from their address: a colleague's mistake next door

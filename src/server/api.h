@@ -74,6 +74,7 @@ class Api final : public http::RequestHandler, public reactor::Work {
     [[nodiscard]] std::optional<Refusal> judge(const http::RequestHead& head, Route& route,
                                                const auth::ApiKey*& key) const;
 
+    net::PeerAddress client_of(const http::RequestHead& head, const net::PeerAddress& peer) const;
     std::optional<http::HeadVerdict> slow_down(const net::PeerAddress& peer);
     static http::HeadVerdict refusal_of(const Refusal& refusal);
     http::HeadVerdict accept(const http::RequestHead& head, const Route& route);

@@ -141,6 +141,19 @@ def test_wrong_api_keys_have_a_rate_and_good_ones_pass(start_server, workers):
     api.close()
 
 
+def test_wrong_api_keys_through_a_trusted_proxy_are_their_senders(start_server):
+    server = start_server(settings={"limits": {"auth_failures_per_address": 3}, "proxy": {"trusted": ["127.0.0.1"]}})
+
+    def status(client):
+        headers = {} if client is None else {"X-Forwarded-For": client}
+        return server.api.get("/api/stats", key="wrong", headers=headers).status
+
+    assert [status("192.0.2.1") for _ in range(5)] == [401] * 3 + [429] * 2
+    assert status("192.0.2.2") == 401
+    assert [status(None) for _ in range(5)] == [401] * 5, "the proxy's own"
+    expect_429(refused(server, headers=[("X-Forwarded-For", "192.0.2.1")]))
+
+
 def test_a_key_without_the_right_is_no_failure(start_server, tmp_path):
     file = tmp_path / "keys"
     file.write_text('[[key]]\nname = "n"\nrights = ["read"]\nkey = "a-key-of-sixteen"\n')
