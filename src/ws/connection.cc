@@ -12,6 +12,7 @@ namespace rc::ws {
 namespace {
 constexpr Duration kRefusalDeadline = seconds(2);  // to read our answer and close
 constexpr Duration kProxyWarningEvery = seconds(10);
+constexpr std::size_t kEarlyBytesMax = 64 * 1024;  // from a client that does not wait for the handshake's end
 
 std::string plain_response(int status, std::string_view message, http::ResponseOptions options) {
     options.keep_alive = false;
@@ -31,6 +32,8 @@ struct Connection::Beginning {
     explicit Beginning(uint32_t header_bytes) : head(header_bytes) {}
     net::ProxyHeaderParser proxy_header;
     http::HeadParser head;
+    std::string early;     // bytes behind the head, which wait for the verdict
+    bool pending = false;  // the verdict
 };
 
 Connection::Connection(Endpoint& endpoint, ConnectionHandler& handler)
@@ -106,6 +109,14 @@ std::string_view Connection::take_proxy_header(std::string_view bytes) {
 // Returns what follows the head.
 std::string_view Connection::take_handshake(std::string_view bytes) {
     if (!beginning_) beginning_ = std::make_unique<Beginning>(endpoint_.options.header_bytes);
+    if (beginning_->pending) {
+        if (bytes.size() > kEarlyBytesMax - beginning_->early.size()) {
+            abort();
+        } else {
+            beginning_->early += bytes;
+        }
+        return {};
+    }
     auto& parser = beginning_->head;
     size_t consumed = 0;
     switch (parser.feed(bytes, consumed)) {
@@ -117,25 +128,46 @@ std::string_view Connection::take_handshake(std::string_view bytes) {
         }
         case http::HeadParser::State::complete: break;
     }
-    auto const& head = parser.head();
-    auto verdict = handler_.on_request(head);
+    auto const verdict = handler_.on_request(parser.head());
+    bytes.remove_prefix(consumed);
+    if (verdict.pending) {
+        beginning_->pending = true;
+        beginning_->early = bytes.substr(0, kEarlyBytesMax);
+        stream_.pause_receive();
+        return {};
+    }
+    return conclude(verdict) ? bytes : std::string_view();
+}
+
+void Connection::answer_request(const RequestVerdict& verdict) {
+    if (state_ != State::handshake) return;
+    auto const early = std::move(beginning_->early);
+    stream_.resume_receive();
+    if (conclude(verdict) && !early.empty()) on_bytes(early);
+}
+
+// Whether it is open now; else it has been refused.
+bool Connection::conclude(const RequestVerdict& verdict) {
+    auto const& head = beginning_->head.head();
     if (!verdict.upgrade) {
         refuse(verdict.response);
-        return {};
+        return false;
     }
     auto const check = check_upgrade(head);
     if (!check.upgrade()) {
         refuse(plain_response(check.status, check.message,
                               {.head_only = head.method == http::Method::head, .headers = check.headers}));
-        return {};
+        return false;
     }
-    stream_.queue(FrameRef(SharedBytes::copy_of(switching_response(*head.header("sec-websocket-key")))));
+    auto const subprotocol = verdict.subprotocol.empty() ? std::nullopt : std::optional(verdict.subprotocol);
+    stream_.queue(
+        FrameRef(SharedBytes::copy_of(switching_response(*head.header("sec-websocket-key"), subprotocol))));
     beginning_.reset();
     deadline_.disarm();
     state_ = State::open;
     endpoint_.metrics.handshakes.add();
     handler_.on_open();
-    return bytes.substr(consumed);
+    return true;
 }
 
 void Connection::refuse(std::string_view response) {

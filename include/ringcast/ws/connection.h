@@ -21,7 +21,9 @@ class Connection;
 /// What the owner says of a request on the client listener.
 struct RequestVerdict {
     bool upgrade = true;
-    std::string response;  // a whole HTTP response, when it does not upgrade
+    std::string response = {};          // a whole HTTP response, when it does not upgrade
+    std::string_view subprotocol = {};  // a literal that the client has offered; empty: none is selected
+    bool pending = false;               // none yet: Connection::answer_request() will bring it
 };
 
 /// What a connection tells its owner. Called from the core's turn, never inside a call of the owner's.
@@ -93,6 +95,10 @@ class Connection final : private net::StreamHandler, private CodecSink {
     [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer,
                             Begins begins = Begins::with_handshake);
 
+    /// The verdict that on_request() left open. on_open() and what the client has sent meanwhile follow
+    /// inside this call. Ignored when the handshake's deadline or the client has ended it.
+    void answer_request(const RequestVerdict& verdict);
+
     /// Queues a whole frame for the end of the turn; ignored unless open.
     void send(FrameRef frame);
     /// Sends the close frame behind what is queued and waits for the peer's, at most kCloseDeadline.
@@ -148,6 +154,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
 
     std::string_view take_proxy_header(std::string_view bytes);
     std::string_view take_handshake(std::string_view bytes);
+    [[nodiscard]] bool conclude(const RequestVerdict& verdict);
     void refuse(std::string_view response);
     void take_frames(std::string_view bytes);
     void send_close(uint16_t code, std::string_view reason, State next);
