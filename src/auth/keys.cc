@@ -27,7 +27,7 @@ const EVP_MD* digest_of(Algorithm algorithm) {
                                            : EVP_sha512();
 }
 
-bool made_by(std::string_view secret, const Claim& claim) {
+bool made_by(std::string_view secret, const UnprovenToken& claim) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> mac;
     unsigned int size = 0;
     if (!HMAC(digest_of(claim.algorithm), secret.data(), static_cast<int>(secret.size()),
@@ -59,6 +59,11 @@ Result<std::string> read_whole(const std::string& path) {
 
 }  // namespace
 
+std::string_view refusal(Signature signature) {
+    return signature == Signature::unknown_key ? "the token is signed with a key that is not known here"
+                                               : "the token's signature does not hold";
+}
+
 class KeySet::Key {
   public:
     explicit Key(std::string secret) : secret_(std::move(secret)) {}
@@ -73,7 +78,7 @@ class KeySet::Key {
     [[nodiscard]] bool fits(Algorithm wanted) const {
         return (!algorithm || *algorithm == wanted) && kind_for(wanted) == kind();
     }
-    [[nodiscard]] bool made(const Claim& claim) const {
+    [[nodiscard]] bool made(const UnprovenToken& claim) const {
         if (public_) return public_->made(claim);
         return made_by(secret_, claim);
     }
@@ -171,7 +176,7 @@ Result<KeySet> KeySet::from_jwks(std::string_view text, bool secrets) {
     return out;
 }
 
-Signature KeySet::check(const Claim& claim) const {
+Signature KeySet::check(const UnprovenToken& claim) const {
     auto outcome = claim.key_id ? Signature::unknown_key : Signature::bad;
     for (const auto& key : keys_) {
         if (claim.key_id && key.id == claim.key_id) outcome = Signature::bad;
@@ -218,7 +223,7 @@ Result<void> KeyRing::take_fetched(std::string_view text) {
     return {};
 }
 
-Signature KeyRing::check(const Claim& claim) const {
+Signature KeyRing::check(const UnprovenToken& claim) const {
     auto outcome = claim.key_id ? Signature::unknown_key : Signature::bad;
     for (const auto& set : sets_) {
         auto const one = set.check(claim);
@@ -242,12 +247,9 @@ std::size_t KeyRing::size() const {
 Result<Identity> verify(std::string_view token, TokenReader& reader, const KeyRing& keys, WallTime now) {
     auto claim = reader.read(token, now);
     if (!claim) return tl::unexpected(std::move(claim.error()));
-    switch (keys.check(*claim)) {
-        case Signature::good: return std::move(claim->identity);
-        case Signature::bad: return fail(Errc::unauthorized, "the token's signature does not hold");
-        case Signature::unknown_key: break;
-    }
-    return fail(Errc::unauthorized, "the token is signed with a key that is not known here");
+    auto const signature = keys.check(*claim);
+    if (signature == Signature::good) return std::move(claim->identity);
+    return fail(Errc::unauthorized, std::string(refusal(signature)));
 }
 
 }  // namespace rc::auth

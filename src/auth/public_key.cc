@@ -104,7 +104,7 @@ std::unique_ptr<PublicKey> PublicKey::from_pem(std::string_view block) {
 
 // The library is given a signature over bytes, and no header: what it reads in one (`jwk`, `jku`, `x5c`,
 // `x5u`, `zip`) does not exist for it.
-bool PublicKey::made(const Claim& claim) const {
+bool PublicKey::made(const UnprovenToken& claim) const {
     RC_ASSERT(kind_for(claim.algorithm) == kind_);
     jws_t* jws = nullptr;
     RC_ASSERT(r_jws_init(&jws) == RHN_OK && r_jws_set_alg(jws, jwa(claim.algorithm)) == RHN_OK);

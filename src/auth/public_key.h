@@ -26,7 +26,7 @@ class PublicKey {
     [[nodiscard]] KeyKind kind() const { return kind_; }
     [[nodiscard]] uint32_t bits() const { return bits_; }
     /// Whether it made the claim's signature. The algorithm's kind must be this key's.
-    [[nodiscard]] bool made(const Claim& claim) const;
+    [[nodiscard]] bool made(const UnprovenToken& claim) const;
 
   private:
     explicit PublicKey(void* key);

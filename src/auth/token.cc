@@ -111,7 +111,7 @@ bool TopicRights::allow(std::string_view topic) const {
     });
 }
 
-Result<Claim> TokenReader::read(std::string_view token, WallTime now) {
+Result<UnprovenToken> TokenReader::read(std::string_view token, WallTime now) {
     if (token.empty()) return refuse("the token is empty");
     if (token.size() > kTokenBytesMax) return refuse("the token is longer than 8192 bytes");
     auto const header_end = token.find('.');
@@ -127,7 +127,7 @@ Result<Claim> TokenReader::read(std::string_view token, WallTime now) {
 
     auto const header = reader_.object(*header_text);
     if (!header) return refuse("the token's header is no JSON object with each name once");
-    Claim claim;
+    UnprovenToken claim;
     auto const name = header->find("alg");
     auto const algorithm = name ? algorithm_named(name->text().value_or("")) : std::nullopt;
     if (!algorithm || std::ranges::find(policy_.algorithms, *algorithm) == policy_.algorithms.end())

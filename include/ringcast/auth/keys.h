@@ -20,6 +20,9 @@ enum class Signature : uint8_t {
     unknown_key,  // bad, and no key has the token's `kid`: a newer set of keys may
 };
 
+/// Why it refuses a token, in words for who issued it. Not for good ones.
+std::string_view refusal(Signature signature);
+
 /// Keys and secrets that tokens may be signed with. Core: any, one at a time; may be handed over.
 class KeySet {
   public:
@@ -41,7 +44,7 @@ class KeySet {
     /// Whether one of the keys made the token's signature: of those that fit its algorithm, the ones with its
     /// `kid` and the ones that have none. A key fits one family of algorithms, so no public key is ever taken
     /// for a secret. Cost: 1 us a secret, some 50 (RS256) to 500 us (ES384) for each other key tried.
-    [[nodiscard]] Signature check(const Claim& claim) const;
+    [[nodiscard]] Signature check(const UnprovenToken& claim) const;
 
     /// Whether any key is for this algorithm.
     [[nodiscard]] bool serves(Algorithm algorithm) const;
@@ -67,7 +70,7 @@ class KeyRing {
     /// What a URL has answered. Errors: as KeySet::from_jwks(); then the last good set stays.
     Result<void> take_fetched(std::string_view text);
 
-    [[nodiscard]] Signature check(const Claim& claim) const;
+    [[nodiscard]] Signature check(const UnprovenToken& claim) const;
     [[nodiscard]] bool serves(Algorithm algorithm) const;
     [[nodiscard]] std::size_t size() const;
     [[nodiscard]] bool fetched() const { return fetched_; }

@@ -56,7 +56,7 @@ struct Policy {
 };
 
 /// A token that says the right things. Whether it may say them is its signature's business: KeySet::check.
-struct Claim {
+struct UnprovenToken {
     Algorithm algorithm = Algorithm::hs256;
     std::optional<std::string> key_id;  // of the header
     std::string token;
@@ -76,7 +76,7 @@ class TokenReader {
     /// Errors: unauthorized, with words for who issued the token that repeat none of it.
     /// Cost: O(token), at most kTokenBytesMax of it.
     /// Source: contract.md 6; RFC 7515, RFC 7519, RFC 8725.
-    [[nodiscard]] Result<Claim> read(std::string_view token, WallTime now);
+    [[nodiscard]] Result<UnprovenToken> read(std::string_view token, WallTime now);
 
   private:
     [[nodiscard]] Result<Identity> judge(const proto::JsonObject& claims, WallTime now) const;
