@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "ringcast/auth/token.h"
 
 namespace rc::server {
 
@@ -19,6 +22,8 @@ class Claims {
         bool receiving = false;  // that it gets what is addressed to the user
         bool offsets = false;
         bool sync = false;
+        std::optional<auth::Identity>
+            proof;  // a newer one; no other claim's, and in force when this one stands
     };
 
     /// @return its name for take() and fail(); never 0

@@ -12,6 +12,8 @@
 
 #include "config_listeners.h"
 #include "config_settings.h"
+#include "ringcast/auth/key_fetch.h"
+#include "ringcast/auth/token.h"
 
 namespace rc::server {
 namespace {
@@ -89,6 +91,8 @@ class Loader {
     Result<void> check_together(const ConfigSources& sources);
     Result<void> check_addresses_differ();
     Result<void> check_open_mode();
+    Result<void> check_token_mode();
+    Result<void> check_header_mode();
     Result<void> check_proxies();
     [[nodiscard]] const std::string& place_of(const ListenAddress& entry, std::string_view path);
 
@@ -267,8 +271,10 @@ const std::string& Loader::place_of(const ListenAddress& entry, std::string_view
 
 Result<void> Loader::check_together(const ConfigSources&) {
     if (auto done = check_addresses_differ(); !done) return done;
-    if (auto done = check_open_mode(); !done) return done;
-    if (auto done = check_proxies(); !done) return done;
+    for (auto check : {&Loader::check_open_mode, &Loader::check_proxies, &Loader::check_token_mode,
+                       &Loader::check_header_mode}) {
+        if (auto done = (this->*check)(); !done) return done;
+    }
     if (config_.ping_interval >= config_.inactivity_timeout)
         config_.warnings.push_back(fmt::format(
             "ping_interval ({}) is not shorter than inactivity_timeout ({}): clients that only answer "
@@ -339,7 +345,63 @@ Result<void> Loader::check_proxies() {
     return {};
 }
 
+bool is_http_token(std::string_view text) {
+    constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+    return !text.empty() && std::ranges::all_of(text, [&](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               kMarks.find(c) != std::string_view::npos;
+    });
+}
+
+Result<void> Loader::check_token_mode() {
+    const auto& jwt = config_.auth.jwt;
+    std::string names;
+    for (auto name : auth::kAlgorithmNames)
+        names.append(names.empty() ? "" : ", ").append(name);
+    for (const auto& name : jwt.algorithms) {
+        if (!auth::algorithm_named(name))
+            return refuse(origin_of("auth.jwt.algorithms").prefix, "must be of " + names);
+    }
+    if (!jwt.jwks_url.empty() && !auth::is_key_url(jwt.jwks_url))
+        return refuse(origin_of("auth.jwt.jwks_url").prefix,
+                      "must be an https URL without a user in it; http is for this host alone");
+    if (!jwt.cookie.empty() && !is_http_token(jwt.cookie))
+        return refuse(origin_of("auth.jwt.cookie").prefix, "must be a cookie's name");
+    if (config_.auth.mode != AuthMode::jwt) return {};
+
+    auto const& mode = origin_of("auth.mode").prefix;
+    if (jwt.algorithms.empty())
+        return refuse(origin_of("auth.jwt.algorithms").prefix, "must name an algorithm of " + names);
+    if (jwt.secret_file.empty() && jwt.public_key_file.empty() && jwt.jwks_file.empty() &&
+        jwt.jwks_url.empty())
+        return refuse(mode,
+                      "\"jwt\" needs keys: secret_file, public_key_file, jwks_file or jwks_url of auth.jwt");
+    // A cookie comes along from whatever page opens the socket.
+    if (!jwt.cookie.empty() && config_.allowed_origins.empty())
+        return refuse(
+            origin_of("auth.jwt.cookie").prefix,
+            "needs allowed_origins: a page of any other site could connect with its visitors' cookies");
+    return {};
+}
+
+Result<void> Loader::check_header_mode() {
+    if (!is_http_token(config_.auth.header.name))
+        return refuse(origin_of("auth.header.name").prefix, "must be a header's name");
+    if (config_.auth.mode == AuthMode::header && config_.proxy.trusted.empty())
+        config_.warnings.emplace_back(
+            "auth.mode is \"header\" and proxy.trusted is empty: no proxy is believed, so no client has a "
+            "user");
+    return {};
+}
+
 }  // namespace
+
+std::string HeaderConfig::lower_name() const {
+    std::string out = name;
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
 
 std::string Config::api_key_path() const {
     return api_key_file.empty() ? data_dir + "/api.key" : api_key_file;

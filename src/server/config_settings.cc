@@ -18,7 +18,6 @@ constexpr std::array<std::string_view, 2> kDurabilities{"fsync", "write"};
 constexpr std::array<std::string_view, 3> kAuthModes{"open", "jwt", "header"};
 
 constexpr Duration kDay = hours(24);
-constexpr bool kNotYet = false;  // of Setting::available
 
 /// The member that the steps lead to: field<&Config::limits, &LimitsConfig::subscriptions>.
 template <auto... Steps>
@@ -107,41 +106,41 @@ const std::array kSettings{
     Setting{"auth.mode",
             ChoiceAt{kAuthModes, [](const Config& c) { return static_cast<std::size_t>(c.auth.mode); },
                      [](Config& c, std::size_t i) { c.auth.mode = static_cast<AuthMode>(i); }},
-            "how a client proves who it is", "--auth-mode", kNotYet},
+            "how a client proves who it is", "--auth-mode"},
     Setting{"auth.allow_open", BooleanAt{field<&Config::auth, &AuthConfig::allow_open>},
             "lets mode open listen on addresses that other hosts reach", "--allow-open"},
 
     Setting{"auth.jwt.algorithms", TextsAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::algorithms>},
-            "signature algorithms that are accepted", "", kNotYet},
+            "signature algorithms that are accepted"},
     Setting{"auth.jwt.jwks_file", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::jwks_file>, true},
-            "keys as a JWKS file", "", kNotYet},
+            "keys as a JWKS file"},
     Setting{"auth.jwt.jwks_url", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::jwks_url>, true},
-            "keys as a JWKS that is fetched", "", kNotYet},
+            "keys as a JWKS that is fetched"},
     Setting{"auth.jwt.public_key_file",
             TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::public_key_file>, true},
-            "one public key as PEM", "", kNotYet},
+            "public keys as PEM"},
     Setting{"auth.jwt.secret_file",
             TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::secret_file>, true},
-            "secrets for HS256, HS384 and HS512, one a line, the first is the newest", "", kNotYet},
+            "secrets for HS256, HS384 and HS512, one a line, the first is the newest"},
     Setting{"auth.jwt.issuer", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::issuer>, true},
-            "the claim iss that is demanded", "", kNotYet},
+            "the claim iss that is demanded"},
     Setting{"auth.jwt.audience", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::audience>, true},
-            "the claim aud that is demanded", "", kNotYet},
+            "the claim aud that is demanded"},
     Setting{"auth.jwt.user_claim",
             TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::user_claim>, false},
-            "the claim that names the user", "", kNotYet},
+            "the claim that names the user"},
     Setting{"auth.jwt.leeway",
             DurationAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::leeway>, seconds(0), minutes(10)},
-            "how far clocks may differ", "", kNotYet},
+            "how far clocks may differ"},
     Setting{"auth.jwt.cookie", TextAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::cookie>, true},
-            "cookie that may hold the token", "", kNotYet},
+            "cookie that may hold the token"},
     Setting{"auth.jwt.authenticate_within",
             DurationAt{field<&Config::auth, &AuthConfig::jwt, &JwtConfig::authenticate_within>,
                        milliseconds(100), hours(1)},
-            "time from connecting to a token", "", kNotYet},
+            "time from connecting to a token"},
 
     Setting{"auth.header.name", TextAt{field<&Config::auth, &AuthConfig::header, &HeaderConfig::name>, false},
-            "header in which a trusted proxy names the user", "", kNotYet},
+            "header in which a trusted proxy names the user"},
 
     Setting{"proxy.protocol", BooleanAt{field<&Config::proxy, &ProxyConfig::protocol>},
             "a PROXY protocol header must come first on every client connection"},
@@ -348,11 +347,7 @@ Value read_texts(const Setting& setting, std::span<const std::string> texts) {
 }
 
 Result<void> assign(const Setting& setting, Config& config, const Value& value) {
-    auto done = put(setting, config, value);
-    if (!done || setting.available) return done;
-    auto given = toml_text(setting, config);
-    if (given == toml_text(setting, Config{})) return {};
-    return refuse(fmt::format("{} is not available in this version", given));
+    return put(setting, config, value);
 }
 
 std::string expectation(const Setting& setting) {
@@ -434,8 +429,7 @@ std::vector<SettingDescription> describe_settings() {
                        .expected = expectation(setting),
                        .help = std::string(setting.help),
                        .takes_list = takes_list(setting),
-                       .is_switch = is_switch,
-                       .available = setting.available});
+                       .is_switch = is_switch});
     }
     return out;
 }

@@ -54,7 +54,6 @@ struct Setting {
     Place place;
     std::string_view help;
     std::string_view flag = {};
-    bool available = true;
 };
 
 /// A value as a source gives it, before the setting's kind is known to fit.
@@ -67,7 +66,7 @@ std::span<const Setting> settings();
 /// The value that texts from the environment or the command line stand for. Lists are split at commas.
 Value read_texts(const Setting& setting, std::span<const std::string> texts);
 
-/// Checks the value against kind, range and what this version can do, and puts it into `config`.
+/// Checks the value against kind and range, and puts it into `config`.
 /// Errors: settings, without the place and the setting's name: "must be ...".
 Result<void> assign(const Setting& setting, Config& config, const Value& value);
 

@@ -82,6 +82,10 @@ void ControlProgram::reload() {
     if (options_.reread_keys) reread_ = options_.reread_keys();
     keys_missing_ = reread_.keys ? options_.workers : 0;
     if (reread_.keys) order(Control::keys);
+    if (options_.tokens) {
+        ++keys_missing_;
+        orders_.push_back({*options_.tokens, Control::keys});
+    }
     if (keys_missing_ == 0) keys_taken();
 }
 
@@ -112,6 +116,8 @@ void ControlProgram::on_mail(const reactor::Mail& mail) {
     if (poll_.in_flight()) reactor_.ring().cancel(poll_, {0, 0, kSignalTable, io::Kind::poll});
     order(Control::stop);
     orders_.push_back({options_.store, Control::stop});
+    for (auto host : {options_.tokens, options_.key_fetcher})
+        if (host) orders_.push_back({*host, Control::stop});
 }
 
 void ControlProgram::tell(const std::string& step, Duration at_most) {
@@ -128,7 +134,7 @@ bool ControlProgram::run_slice() {
     std::erase_if(orders_, [this](const Order& order) {
         if (!reactor_.has_place(order.core)) return false;
         reactor_.send(order.core,
-                      order.what == Control::keys
+                      order.what == Control::keys && order.core < options_.workers
                           ? Parcel<std::shared_ptr<const Keys>>::mail(MailKind::keys, reread_.keys)
                           : reactor::Mail::make(static_cast<uint8_t>(MailKind::control), order.what));
         return true;

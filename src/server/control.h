@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ class ControlProgram final : public reactor::CoreProgram,
     struct Options {
         uint32_t workers = 1;
         reactor::CoreId store = 0;
+        std::optional<reactor::CoreId> tokens = {}, key_fetcher = {};  // their hosts, where there are any
         // A signalfd. SIGHUP reads the key files; of the others the first drains, the second stops at once.
         int signals = -1;
         Duration drain_time{};
@@ -56,7 +58,7 @@ class ControlProgram final : public reactor::CoreProgram,
 
     struct Order {
         reactor::CoreId core;
-        Control what;  // keys: reread_.keys
+        Control what;  // keys: reread_.keys to a worker, an order to the token host
     };
     reactor::Reactor& reactor_;
     Options options_;
@@ -65,7 +67,7 @@ class ControlProgram final : public reactor::CoreProgram,
     MonoTime tell_waiting_at_ = MonoTime::min();
     uint32_t drained_ = 0, finished_ = 0;  // cores that said so
     KeyFiles::Reread reread_;              // what is being handed out
-    uint32_t keys_missing_ = 0;            // cores that have not said that they have it
+    uint32_t keys_missing_ = 0;            // cores that have not said that they have them
     bool reload_again_ = false;            // a SIGHUP came meanwhile
     std::vector<Order> orders_;            // that found no place in a mailbox yet
     io::Operation poll_;

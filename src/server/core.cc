@@ -134,6 +134,10 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, std::vector<Listener> clie
                       MailKind::gather_request, MailKind::gather_answer, MailKind::control, MailKind::keys}) {
         reactor.bind_mail(static_cast<uint8_t>(kind), *this);
     }
+    if (shared.tokens) {
+        token_reader_.emplace(shared.policy);
+        tokens_.emplace(reactor, *shared.tokens);
+    }
     reactor.add_work(sequencer_);
     reactor.add_work(*this);
     reactor.add_work(api_);

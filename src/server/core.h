@@ -12,6 +12,7 @@
 #include "core_metrics.h"
 #include "ebb.h"
 #include "key_files.h"
+#include "key_metrics.h"
 #include "listeners.h"
 #include "live_sequencer.h"
 #include "mail.h"
@@ -25,6 +26,7 @@
 #include "session.h"
 #include "store_client.h"
 #include "store_metrics.h"
+#include "token_client.h"
 #include "user_limit.h"
 
 namespace rc::server {
@@ -42,6 +44,9 @@ struct Shared {
     std::vector<class Core*> cores;  // by id; complete before any core runs a turn
     http::ProcessUse api_use{};
     StoreMetrics& store_metrics;
+    std::optional<reactor::CoreId> tokens{};   // the token host's place in the mesh; unset: no tokens count
+    KeyMetrics key_metrics{};                  // written by the token host
+    auth::Policy policy{};                     // of tokens
     std::function<void()> give_memory_back{};  // see RunOptions
 };
 
@@ -67,6 +72,9 @@ class Core final : public reactor::CoreProgram,
     [[nodiscard]] std::string_view epoch() const { return shared_.epoch; }
     [[nodiscard]] hub::Shard& shard() { return shard_; }
     [[nodiscard]] StoreClient& store() { return store_; }
+    /// Null unless tokens prove users here; so is tokens().
+    [[nodiscard]] auth::TokenReader* token_reader() { return token_reader_ ? &*token_reader_ : nullptr; }
+    [[nodiscard]] TokenClient& tokens() { return *tokens_; }
     [[nodiscard]] LiveSequencer& sequencer() { return sequencer_; }
     [[nodiscard]] proto::ClientDecoder& client_decoder() { return client_decoder_; }
     [[nodiscard]] CoreMetrics& metrics() { return metrics_; }
@@ -165,6 +173,8 @@ class Core final : public reactor::CoreProgram,
     hub::Shard shard_;
     hub::Fanouts fanouts_;
     StoreClient store_;
+    std::optional<auth::TokenReader> token_reader_;
+    std::optional<TokenClient> tokens_;
     LiveSequencer sequencer_;
     LimitNotes limit_notes_;
     UserLimit user_limit_;

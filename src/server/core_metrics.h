@@ -20,6 +20,8 @@ struct CoreMetrics {
     metrics::Counter frames_partial, frame_bytes_held;           // gauges
     metrics::Counter messages_in, heartbeats, deliveries, replayed;
     metrics::Counter handshakes_dropped;
+    metrics::Counter tokens_accepted, tokens_refused,
+        tokens_shed;  // the last: not checked, for want of room or keys
     metrics::Counter published_stored, published_live, publish_refused;
     std::array<metrics::Counter, net::kPeerKinds> clients_by_network;  // gauges: of clients_open
     std::array<metrics::Counter, kCodes> refused;                      // client messages answered by an error

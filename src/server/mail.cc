@@ -1,6 +1,8 @@
 #include "mail.h"
 
 #include "key_files.h"
+#include "ringcast/auth/key_fetch.h"
+#include "ringcast/auth/token.h"
 
 namespace rc::server {
 namespace {
@@ -19,6 +21,10 @@ void drop(const reactor::Mail& mail) {
         case MailKind::user_count: Parcel<UserId>::open(mail); break;
         case MailKind::user_watch: Parcel<UserWatch>::open(mail); break;
         case MailKind::keys: Parcel<std::shared_ptr<const Keys>>::open(mail); break;
+        case MailKind::token_check: Parcel<auth::UnprovenToken>::open(mail); break;
+        case MailKind::keys_fetched: Parcel<Result<auth::Fetched>>::open(mail); break;
+        case MailKind::token_verdict:
+        case MailKind::keys_fetch:
         case MailKind::store_settled:
         case MailKind::live_answer:
         case MailKind::close_connection:

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "ringcast/auth/keys.h"
 #include "ringcast/base/shared_bytes.h"
 #include "ringcast/base/time.h"
 #include "ringcast/base/user_id.h"
@@ -36,6 +38,10 @@ enum class MailKind : uint8_t {
     control,            // main -> every core; one way
     keys,               // main -> every core; one way
     progress,           // core -> main; one way
+    token_check,        // core -> token host; request
+    token_verdict,      // token host -> core; answer
+    keys_fetch,         // token host -> key fetcher; request
+    keys_fetched,       // key fetcher -> token host; answer
 };
 
 /// A heap object on its way through a mailbox. send() gives it up, receive() takes it over.
@@ -101,9 +107,16 @@ struct CloseConnection {
     Errc code;
 };
 
+/// What the token host says of a signature. Nothing: it cannot say, there are no keys yet or too much waits.
+using Verdict = std::optional<auth::Signature>;
+struct TokenVerdict {
+    uint64_t token;  // of the request
+    Verdict verdict;
+};
+
 /// The end, step by step. Each core reports when it has done a step, and when new keys are in force.
 enum class Control : uint8_t {
-    keys,    // reported only
+    keys,    // reported only; an order to the token host: read the files anew
     drain,   // close the clients, spread over drain_time; publishers are still served
     finish,  // publishers are told 503; what is under way is finished
     hurry,   // likewise, without waiting for anybody

@@ -52,6 +52,12 @@ constexpr Figure kFigures[] = {
      [](const Core& c) { return c.metrics().handshakes_dropped.value(); }},
     {"proxy_refused_total", "counter", "Connections closed for want of a PROXY header from a trusted peer.",
      [](const Core& c) { return c.endpoint_metrics().proxy_refused.value(); }},
+    {"tokens_accepted_total", "counter", "Tokens that proved a user.",
+     [](const Core& c) { return c.metrics().tokens_accepted.value(); }},
+    {"tokens_refused_total", "counter", "Tokens that did not.",
+     [](const Core& c) { return c.metrics().tokens_refused.value(); }},
+    {"tokens_shed_total", "counter", "Tokens not checked: too many waited, or the keys were not there yet.",
+     [](const Core& c) { return c.metrics().tokens_shed.value(); }},
     {"protocol_failures_total", "counter", "Connections closed for a breach of RFC 6455.",
      [](const Core& c) { return c.endpoint_metrics().protocol_failures.value(); }},
     {"messages_received_total", "counter", "Messages from clients.",
@@ -119,14 +125,15 @@ constexpr Figure kFigures[] = {
     {"turns_total", "counter", "Turns of the core.", [](const Core& c) { return c.reactor().turns(); }},
 };
 
-struct StoreFigure {
+template <class Metrics>
+struct HostFigure {
     std::string_view name;
     std::string_view type;
     std::string_view help;
-    const metrics::Counter StoreMetrics::*value;
+    const metrics::Counter Metrics::*value;
 };
 
-constexpr StoreFigure kStoreFigures[] = {
+constexpr HostFigure<StoreMetrics> kStoreFigures[] = {
     {"down", "gauge", "1 while nothing can be stored.", &StoreMetrics::down},
     {"failures_total", "counter", "How often the disk refused, and the store went down.",
      &StoreMetrics::failures},
@@ -139,6 +146,21 @@ constexpr StoreFigure kStoreFigures[] = {
     {"bytes", "gauge", "Size of the file and its write-ahead log.", &StoreMetrics::bytes},
     {"batches_total", "counter", "Transactions that changed something.", &StoreMetrics::batches},
     {"batch_requests_total", "counter", "Requests in them.", &StoreMetrics::batch_requests},
+};
+
+// Where tokens prove users.
+constexpr HostFigure<KeyMetrics> kKeyFigures[] = {
+    {"keys", "gauge", "Keys and secrets that tokens are checked with.", &KeyMetrics::keys},
+    {"keys_age_seconds", "gauge", "Time since the keys' URL gave its last good answer; 0: not yet.",
+     &KeyMetrics::age_seconds},
+    {"key_fetches_total", "counter", "Requests to the keys' URL.", &KeyMetrics::fetches},
+    {"key_fetch_failures_total", "counter", "Of those, without a usable answer.",
+     &KeyMetrics::fetch_failures},
+    {"signatures_good_total", "counter", "Signatures that held.", &KeyMetrics::good},
+    {"signatures_bad_total", "counter", "Signatures that did not hold.", &KeyMetrics::bad},
+    {"signatures_unknown_key_total", "counter", "Signatures of keys that are not known.",
+     &KeyMetrics::unknown_key},
+    {"tokens_waiting", "gauge", "Tokens that wait to be checked.", &KeyMetrics::waiting},
 };
 
 uint64_t uptime_seconds(const Shared& shared, WallTime now) {
@@ -229,6 +251,13 @@ std::string metrics_text(const Shared& shared) {
     out.family("ringcast_store_commit_seconds", "histogram",
                "Time of a commit, its wait for the disk included.");
     out.histogram("ringcast_store_commit_seconds", "", store.commits);
+    if (shared.tokens) {
+        for (const auto& figure : kKeyFigures) {
+            auto const name = fmt::format("ringcast_auth_{}", figure.name);
+            out.family(name, figure.type, figure.help);
+            out.sample(name, "", (shared.key_metrics.*figure.value).value());
+        }
+    }
     out.family("ringcast_log_lines_dropped_total", "counter",
                "Log lines dropped: the log was behind, or stderr took none.");
     out.sample("ringcast_log_lines_dropped_total", "", log::dropped());

@@ -17,6 +17,7 @@
 #include "ringcast/base/log.h"
 #include "ringcast/store/sqlite_log.h"
 #include "store_host.h"
+#include "token_host.h"
 
 namespace rc::server {
 namespace {
@@ -89,7 +90,10 @@ int exit_status(const Error& error) {
 }
 
 Result<void> check_key_files(const Config& config) {
-    return KeyFiles::check(config);
+    if (auto found = KeyFiles::check(config); !found || config.auth.mode != AuthMode::jwt) return found;
+    auto const keys = load_token_keys(config.auth.jwt);
+    if (!keys) return tl::unexpected(keys.error());
+    return {};
 }
 
 Result<void> check_api_key_text(std::string_view text) {
@@ -107,6 +111,9 @@ Result<void> run(const Config& config, const RunOptions& options) {
     if (auto locked = lock_data_dir(config); !locked) return locked;
     auto key_files = KeyFiles::open(config, *entropy);
     if (!key_files) return tl::unexpected(key_files.error());
+    bool const tokens = config.auth.mode == AuthMode::jwt;
+    auto token_keys = tokens ? load_token_keys(config.auth.jwt) : auth::KeyRing();
+    if (!token_keys) return tl::unexpected(token_keys.error());
     StoreMetrics store_metrics;
     auto log = open_log(config, *clock, short_epoch(entropy->next()), options, store_metrics);
     if (!log) return tl::unexpected(log.error());
@@ -117,7 +124,14 @@ Result<void> run(const Config& config, const RunOptions& options) {
                                  ? config.workers
                                  : std::min(static_cast<uint32_t>(cpus.size()), limits::kWorkersMax);
     auto const store_id = static_cast<reactor::CoreId>(workers);
-    auto const main_id = static_cast<reactor::CoreId>(workers + 1);
+    // Places in the mesh behind the workers and the store; main's is the last.
+    uint32_t participants = workers + 1;
+    auto const place_if = [&participants](bool wanted) {
+        return wanted ? std::optional(static_cast<reactor::CoreId>(participants++)) : std::nullopt;
+    };
+    auto const token_host_id = place_if(tokens);
+    auto const key_fetcher_id = place_if(tokens && !config.auth.jwt.jwks_url.empty());
+    auto const main_id = static_cast<reactor::CoreId>(participants++);
 
     auto clients = Listeners::open(*network, config.listen, config.places.listen, workers);
     if (!clients) return tl::unexpected(clients.error());
@@ -135,6 +149,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
                   .entropy = *entropy,
                   .cores = std::vector<Core*>(workers),
                   .store_metrics = store_metrics,
+                  .tokens = token_host_id,
+                  .policy = token_policy(config.auth.jwt),
                   .give_memory_back = options.give_memory_back};
 
     auto const tell_ready = [&] {
@@ -145,7 +161,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
         if (options.waiting) options.waiting("the store cannot be written", at_most);
     };
 
-    reactor::Mesh mesh(workers + 2);
+    reactor::Mesh mesh(participants);
     std::vector<reactor::CorePlan> plans;
     for (uint32_t worker = 0; worker < workers; ++worker) {
         plans.push_back({fmt::format("core-{}", worker),
@@ -163,11 +179,31 @@ Result<void> run(const Config& config, const RunOptions& options) {
                          return std::make_unique<StoreHost>(reactor, workers, std::move(*log),
                                                             shared.store_metrics, options.at);
                      }});
+    if (token_host_id) {
+        plans.push_back({"tokens", std::nullopt, small, [&](reactor::Reactor& reactor) {
+                             return std::make_unique<TokenHost>(
+                                 reactor, TokenHost::Options{.keys = std::move(*token_keys),
+                                                             .files = token_key_files(config.auth.jwt),
+                                                             .main = main_id,
+                                                             .fetcher = key_fetcher_id,
+                                                             .metrics = shared.key_metrics});
+                         }});
+    }
+    if (key_fetcher_id) {
+        plans.push_back({"keys", std::nullopt, small, [&](reactor::Reactor& reactor) {
+                             return std::make_unique<KeyFetcher>(
+                                 reactor, main_id, [&](const std::function<bool()>& give_up) {
+                                     return auth::fetch_keys(config.auth.jwt.jwks_url, give_up);
+                                 });
+                         }});
+    }
     plans.push_back({"ringcastd", std::nullopt, small, [&](reactor::Reactor& reactor) {
                          auto program = std::make_unique<ControlProgram>(
                              reactor, ControlProgram::Options{
                                           .workers = workers,
                                           .store = store_id,
+                                          .tokens = token_host_id,
+                                          .key_fetcher = key_fetcher_id,
                                           .signals = options.signals,
                                           .drain_time = config.drain_time,
                                           .ending = options.ending,

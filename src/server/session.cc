@@ -76,7 +76,7 @@ ws::RequestVerdict Session::on_request(const http::RequestHead& head) {
     auto const verdict = core_.address_limits().arrive(connection_.peer());
     address_counted_ = verdict.counted;
     if (!verdict.admitted) return {false, too_many(verdict.retry_after)};
-    return {};
+    return identify(head, from_proxy);
 }
 
 void Session::on_open() {
@@ -92,11 +92,16 @@ void Session::on_open() {
     auto const interval = core_.config().ping_interval;
     next_heartbeat_ =
         now + Duration(1 + static_cast<int64_t>(core_.random() % static_cast<uint64_t>(interval.count())));
+    if (proof_ && proof_->identity) {
+        become(proof_->identity->user);
+        core_.user_limit().joined(user_);
+    }
     arm_timer();
 }
 
 void Session::arm_timer() {
-    auto const due = std::min(next_heartbeat_, last_active_ + core_.config().inactivity_timeout);
+    auto const due =
+        std::min({next_heartbeat_, last_active_ + core_.config().inactivity_timeout, proof_due()});
     core_.reactor().timers().arm(timer_, due);
 }
 
@@ -108,6 +113,7 @@ void Session::on_timer() {
     if (now - last_active_ >= core_.config().inactivity_timeout) {
         return close_with(Errc::inactivity_timeout, "no pong or other message came for too long");
     }
+    if (proof_overdue()) return;
     if (now >= next_heartbeat_) {
         auto const interval = core_.config().ping_interval;
         do
@@ -195,14 +201,19 @@ void Session::on_message(ws::Opcode, std::string_view payload) {
                                                                  core_.config().limits.messages_per_second));
     }
     last_active_ = now;
+    if (proof_ && proof_->checking) {
+        proof_->held.emplace_back(payload);
+    } else {
+        take(payload);
+    }
+}
+
+void Session::take(std::string_view payload) {
     auto decoded = core_.client_decoder().decode(payload);
     if (!decoded)
         return refuse(decoded.error().error.code, decoded.error().error.message, decoded.error().id);
     auto const id = std::move(decoded->id);
-    uint8_t const refusals_before = refusals_in_a_row_;
-    std::visit([&](auto& body) { handle(body, id); }, decoded->body);
-    // Anything but an `unauthorized` begins the row anew.
-    if (refusals_in_a_row_ == refusals_before) refusals_in_a_row_ = 0;
+    answer([&] { std::visit([&](auto& body) { handle(body, id); }, decoded->body); });
 }
 
 void Session::send_text(std::string_view json) {
@@ -224,12 +235,20 @@ void Session::refuse(Errc code, std::string_view message, const std::optional<pr
     }
 }
 
-// Judged in the contract's order: shape (the decoder's), token and user, topic names, limit. Nothing is
-// changed before all of it has passed.
+// Judged in the contract's order: shape (the decoder's), token and user, topic names, topic rights, limit.
+// Nothing is changed before all of it has passed.
 void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id) {
-    if (!subscribe.user && !subscribe.topics && !subscribe.token) {
+    bool const known = proof_ && proof_->identity && proof_->by_handshake;
+    if (!subscribe.user && !subscribe.topics && !subscribe.token && !known) {
         return refuse(Errc::invalid_message, "subscribe.data needs a userId, topics or a token", id);
     }
+    if (subscribe.token && core_.token_reader()) return check_token(std::move(subscribe), id);
+    subscribe_as(subscribe, id, std::nullopt);
+}
+
+void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id,
+                           std::optional<auth::Identity> fresh) {
+    if (proof_ && !may_subscribe(subscribe, id, fresh)) return;
     bool const has_user = !user_.text.empty() || subscribe.user.has_value();
     if ((subscribe.since || subscribe.replay_unread) && !has_user) {
         return refuse(Errc::invalid_message, "subscribe.data.since and replay need a userId", id);
@@ -239,15 +258,25 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
     }
     auto& shard = core_.shard();
     if (subscribe.topics) {
-        std::set<std::string_view> fresh;
+        std::set<std::string_view> added;
         for (const auto& topic : *subscribe.topics) {
             if (!proto::is_topic_name(topic)) {
                 return refuse(Errc::subscription_failed,
                               "a topic is 1 to 128 characters of A-Z a-z 0-9 . _ : -", id);
             }
-            if (!shard.holds(slot(), topic)) fresh.insert(topic);
+            if (!shard.holds(slot(), topic)) added.insert(topic);
         }
-        if (shard.topic_count(slot()) + fresh.size() > core_.config().limits.subscriptions) {
+        if (const auto& identity = fresh    ? fresh
+                                   : proof_ ? proof_->identity
+                                            : fresh;
+            identity && identity->topics) {
+            for (const auto& topic : *subscribe.topics) {
+                if (!identity->topics->allow(topic))
+                    return refuse(Errc::unauthorized, "the token does not allow each of these topics", id);
+            }
+        }
+        if (shard.topic_count(slot()) - topics_outside(fresh) + added.size() >
+            core_.config().limits.subscriptions) {
             return close_with(
                 Errc::subscription_limit_exceeded,
                 fmt::format("more than {} topics on one connection", core_.config().limits.subscriptions),
@@ -264,11 +293,16 @@ void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::Mes
     }
 
     auto parts = parts_of(subscribe);
+    // What a client's first proof brings holds at once, as its user does; a newer one when this has
+    // succeeded.
+    if (fresh && user_.text.empty()) {
+        proof_->identity = std::move(fresh);
+    } else {
+        parts.proof = std::move(fresh);
+    }
+    if (proof_) proof_->subscribed = true;
     if (subscribe.user) {
-        if (user_.text.empty()) {
-            user_ = *subscribe.user;
-            shard.set_user(slot(), user_);
-        }
+        if (user_.text.empty()) become(*subscribe.user);
         receiving_ = true;
         shard.set_receiving(slot(), true);
     }
@@ -323,14 +357,16 @@ void Session::settle(const Claims::Parts& parts) {
 }
 
 // The oldest of too many connections of the user goes, perhaps this one.
-void Session::stand(const Claims::Parts& parts) {
+void Session::stand(Claims::Parts& parts) {
     settle(parts);
+    if (parts.proof) take_proof(std::move(*parts.proof));
     if (parts.user) core_.user_limit().joined(user_);
 }
 
 void Session::succeed(uint32_t claim) {
-    auto const parts = claims_->succeed(claim);
+    auto parts = claims_->succeed(claim);
     if (claims_->empty()) claims_.reset();
+    if (parts.proof) take_proof(std::move(*parts.proof));
     if (parts.user) core_.user_limit().joined(user_);
 }
 
@@ -341,12 +377,14 @@ void Session::take_back(uint32_t claim) {
     for (const auto& topic : parts.topics)
         shard.unsubscribe(slot(), topic);
     if (parts.receiving) {
+        if (proof_) proof_->subscribed = false;
         receiving_ = false;
         shard.set_receiving(slot(), false);
     }
     if (parts.user) {
         shard.clear_user(slot());
         core_.user_limit().left(std::exchange(user_, {}));
+        if (proof_) proof_->identity.reset();
     }
     if (parts.offsets) wants_offsets_ = false;
     if (parts.sync) wants_sync_ = false;
@@ -358,6 +396,8 @@ void Session::take_back(uint32_t claim) {
 }
 
 void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto::MessageId>& id) {
+    if (proof_ && !proof_->identity)
+        return refuse(Errc::unauthorized, "nobody has proved who this connection belongs to", id);
     if (unsubscribe.user && *unsubscribe.user != user_) {
         return refuse(Errc::unauthorized, "this connection does not belong to that user", id);
     }
@@ -366,11 +406,7 @@ void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto:
         for (const auto& topic : *unsubscribe.topics)
             shard.unsubscribe(slot(), topic);
         settle({.topics = {unsubscribe.topics->begin(), unsubscribe.topics->end()}});
-        if (replay_) {
-            keep_held([&](const LivePublication& held) {
-                return std::ranges::find(*unsubscribe.topics, held.topic) == unsubscribe.topics->end();
-            });
-        }
+        if (replay_) drop_held_of({unsubscribe.topics->begin(), unsubscribe.topics->end()});
     } else {
         shard.drop_topics(slot());
         receiving_ = false;
@@ -379,6 +415,7 @@ void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto:
             keep_held([](const LivePublication& held) { return held.broadcast; });
             give_up_replay();
         }
+        if (proof_) proof_->subscribed = true;
         if (!user_.text.empty()) shard.set_receiving(slot(), false);
     }
     acknowledge(id, "{}");
@@ -546,6 +583,10 @@ void Session::keep_held(Wanted&& wanted) {
         replay_->held_bytes -= waiting.frame.size();
         return true;
     });
+}
+
+void Session::drop_held_of(const std::set<std::string, std::less<>>& topics) {
+    keep_held([&](const LivePublication& held) { return !topics.contains(held.topic); });
 }
 
 Session::Resume Session::resume_of(const proto::Subscribe& subscribe,

@@ -10,6 +10,7 @@
 #include "claims.h"
 #include "mail.h"
 #include "rate_window.h"
+#include "ringcast/auth/token.h"
 #include "ringcast/hub/shard.h"
 #include "ringcast/proto/client_message.h"
 #include "ringcast/store/log.h"
@@ -98,6 +99,15 @@ class Session final : private ws::ConnectionHandler {
         uint64_t held_bytes = 0;
     };
 
+    // Who the client has proved to be, by the handshake or by a token, and what waits for a verdict.
+    struct Proof {
+        std::optional<auth::Identity> identity;
+        bool by_handshake = false;
+        bool subscribed = false;       // it has asked for its messages, or for none, and is heeded in that
+        bool checking = false;         // a token's verdict is awaited
+        std::deque<std::string> held;  // messages that came meanwhile
+    };
+
     ws::RequestVerdict on_request(const http::RequestHead& head) override;
     void on_open() override;
     void on_message(ws::Opcode opcode, std::string_view payload) override;
@@ -108,8 +118,35 @@ class Session final : private ws::ConnectionHandler {
 
     void on_timer();
     void arm_timer();
+    /// One message after the other: those that came while a token was checked follow it.
+    void take(std::string_view payload);
+    /// Does what a message asks for. Anything but an `unauthorized` begins their row anew.
+    template <class Act>
+    void answer(Act&& act) {
+        auto const refusals_before = refusals_in_a_row_;
+        act();
+        if (refusals_in_a_row_ == refusals_before && !(proof_ && proof_->checking)) refusals_in_a_row_ = 0;
+    }
+
+    // Who it is: session_identity.cc.
+    ws::RequestVerdict identify(const http::RequestHead& head, bool from_proxy);
+    ws::RequestVerdict identify_by_token(const http::RequestHead& head);
+    void check_token(proto::Subscribe subscribe, std::optional<proto::MessageId> id);
+    void take_verdict(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id,
+                      Result<auth::Identity> found);
+    /// The connection is this user's from now on. It receives nothing by that.
+    void become(const UserId& user);
+    /// Whether the subscribe may be the user's, with `fresh` or what was proved before; refuses it otherwise.
+    [[nodiscard]] bool may_subscribe(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id,
+                                     const std::optional<auth::Identity>& fresh);
+    void take_proof(auth::Identity&& identity);
+    [[nodiscard]] uint32_t topics_outside(const std::optional<auth::Identity>& fresh) const;
+    [[nodiscard]] MonoTime proof_due() const;
+    [[nodiscard]] bool proof_overdue();
 
     void handle(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id);
+    void subscribe_as(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id,
+                      std::optional<auth::Identity> fresh);
     void handle(proto::Unsubscribe& unsubscribe, const std::optional<proto::MessageId>& id);
     void handle(proto::MarkRead& mark_read, const std::optional<proto::MessageId>& id);
     void handle(proto::Pong&, const std::optional<proto::MessageId>&) {}
@@ -127,7 +164,7 @@ class Session final : private ws::ConnectionHandler {
     [[nodiscard]] Claims::Parts parts_of(const proto::Subscribe& subscribe) const;
     uint32_t claim(Claims::Parts&& parts);
     void settle(const Claims::Parts& parts);
-    void stand(const Claims::Parts& parts);
+    void stand(Claims::Parts& parts);
     void succeed(uint32_t claim);
     void take_back(uint32_t claim);
 
@@ -139,6 +176,7 @@ class Session final : private ws::ConnectionHandler {
     void send_held_before(uint64_t offset);
     template <class Wanted>
     void keep_held(Wanted&& wanted);
+    void drop_held_of(const std::set<std::string, std::less<>>& topics);
     void ask_for_offset(const std::optional<proto::MessageId>& id, uint32_t claim, bool gap);
     void ask_again_with_marks();
     void read_chunk();
@@ -153,7 +191,8 @@ class Session final : private ws::ConnectionHandler {
 
     Core& core_;
     ws::Connection connection_;
-    UserId user_;  // empty text: none
+    UserId user_;                   // empty text: none
+    std::unique_ptr<Proof> proof_;  // null in open mode
     RateWindow messages_, control_frames_;
     MonoTime opened_{}, last_active_{}, next_heartbeat_{};
     std::unique_ptr<Replay> replay_;

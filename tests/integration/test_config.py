@@ -166,21 +166,6 @@ def test_a_bad_setting_is_refused_in_one_line_that_names_file_line_and_key(tmp_p
     assert refusal and f"ringcast.toml:{line}:" in refusal and key in refusal
 
 
-@pytest.mark.parametrize("text, key", [
-    ('[auth]\nmode = "jwt"', "auth.mode"),
-    ('[auth]\nmode = "header"', "auth.mode"),
-    ('[auth.jwt]\nalgorithms = ["ES256"]', "auth.jwt.algorithms"),
-    ('[auth.jwt]\njwks_file = "keys"', "auth.jwt.jwks_file"),
-    ('[auth.jwt]\njwks_url = "https://keys"', "auth.jwt.jwks_url"),
-    ('[auth.jwt]\npublic_key_file = "key"', "auth.jwt.public_key_file"),
-    ('[auth.jwt]\nsecret_file = "secret"', "auth.jwt.secret_file"),
-    ('[auth.header]\nname = "X-Person"', "auth.header.name"),
-])
-def test_a_setting_whose_feature_is_not_there_yet_is_refused(tmp_path, text, key):
-    refusal = check(tmp_path, text)
-    assert refusal and "ringcast.toml:2:" in refusal and key in refusal
-
-
 @pytest.mark.parametrize("env, word", [
     ({"RINGCAST_NONSENSE": "1"}, "RINGCAST_NONSENSE"),
     ({"RINGCAST_": "1"}, "RINGCAST_"),

@@ -1,4 +1,6 @@
 """ringcastctl as a newcomer uses it."""
+import base64
+import hmac
 import json
 import signal
 import subprocess
@@ -170,3 +172,32 @@ def test_verifies_data(start_server, tmp_path):
     assert answer.stdout.startswith("damaged: ")
     nowhere = run("verify", tmp_path / "nowhere")
     assert nowhere.returncode == 1 and nowhere.stderr.count("\n") == 1
+
+
+def test_token_mints_what_the_server_takes(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("\nthe newest secret of this test, long enough\nan older one\n")
+    minted = run("token", "--secret-file", str(secret), "--user", "7", "--expires", "10m", "--topics", "jobs.*,news",
+                 "--issuer", "me", "--audience", "you")
+    assert minted.returncode == 0, minted.stderr
+    header, claims, signature = minted.stdout.strip().split(".")
+    unpadded = lambda part: base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    assert json.loads(unpadded(header)) == {"alg": "HS256", "typ": "JWT"}
+    claims_read = json.loads(unpadded(claims))
+    assert claims_read["exp"] - claims_read["iat"] == 600
+    assert {k: claims_read[k] for k in ("sub", "iss", "aud", "topics")} == {
+        "sub": "7", "iss": "me", "aud": "you", "topics": ["jobs.*", "news"]}
+    expected = hmac.new(b"the newest secret of this test, long enough", f"{header}.{claims}".encode(), "sha256").digest()
+    assert unpadded(signature) == expected
+
+
+@pytest.mark.parametrize("args, word", [
+    (["--user", "7"], "--secret-file"),
+    (["--secret-file", "/nonexistent", "--user", "7"], "/nonexistent"),
+    (["--secret-file", "/dev/null", "--user", "7"], "no secret"),
+    (["--secret-file", "/etc/hostname", "--user", "7", "--expires", "soon"], "--expires"),
+    (["--secret-file", "/etc/hostname", "--user", ""], "--user"),
+])
+def test_token_says_what_is_wrong(args, word):
+    minted = run("token", *args)
+    assert minted.returncode != 0 and word in minted.stderr and not minted.stdout

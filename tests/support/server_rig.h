@@ -9,6 +9,7 @@
 
 #include "../../src/server/core.h"
 #include "../../src/server/store_host.h"
+#include "../../src/server/token_host.h"
 #include "fake_ring.h"
 #include "ringcast/store/log.h"
 
@@ -30,10 +31,15 @@ class ServerRig {
         std::function<std::unique_ptr<store::Log>()> make_log;
         /// What stands in main's place.
         std::function<std::unique_ptr<reactor::CoreProgram>(reactor::Reactor&)> make_main;
+        /// In mode jwt the token host has its place behind the store's, with these keys; where something
+        /// fetches, the key fetcher behind it.
+        std::function<auth::KeyRing()> make_token_keys = {};
+        server::KeyFetcher::Fetch fetch_keys = {};
     };
 
     ServerRig(const Options& options, io::Clock& clock, io::Entropy& entropy)
-        : mesh_(options.workers + 2, options.mailbox_places),
+        : mesh_(options.workers + 2 + (options.make_token_keys ? 1 : 0) + (options.fetch_keys ? 1 : 0),
+                options.mailbox_places),
           shared_{.config = options.config,
                   .keys = std::make_shared<const server::Keys>(
                       server::Keys{.api = std::make_shared<const auth::ApiKeys>(std::vector{
@@ -43,10 +49,14 @@ class ServerRig {
                   .workers = options.workers,
                   .started = clock.wall(),
                   .store = static_cast<reactor::CoreId>(options.workers),
-                  .main = static_cast<reactor::CoreId>(options.workers + 1),
+                  .main = static_cast<reactor::CoreId>(mesh_.size() - 1),
                   .entropy = entropy,
                   .cores = std::vector<server::Core*>(options.workers),
-                  .store_metrics = store_metrics_} {
+                  .store_metrics = store_metrics_,
+                  .tokens = options.make_token_keys
+                                ? std::optional(static_cast<reactor::CoreId>(options.workers + 1))
+                                : std::nullopt,
+                  .policy = server::token_policy(options.config.auth.jwt)} {
         for (uint32_t i = 0; i < mesh_.size(); ++i) {
             auto const id = static_cast<reactor::CoreId>(i);
             reactor::CoreScope const scope(id);
@@ -66,6 +76,7 @@ class ServerRig {
             programs_.push_back(std::make_unique<server::StoreHost>(
                 *reactors_[shared_.store], options.workers, options.make_log(), shared_.store_metrics));
         }
+        if (shared_.tokens) add_token_host(options);
         reactor::CoreScope const scope(shared_.main);
         programs_.push_back(options.make_main(*reactors_[shared_.main]));
     }
@@ -87,10 +98,17 @@ class ServerRig {
         return programs_[participant]->ended();
     }
 
-    [[nodiscard]] uint32_t size() const { return mesh_.size(); }  // workers, store, main
+    [[nodiscard]] uint32_t size() const { return mesh_.size(); }  // workers, store, token hosts, main
     [[nodiscard]] uint32_t workers() const { return shared_.workers; }
     [[nodiscard]] reactor::CoreId store() const { return shared_.store; }
     [[nodiscard]] reactor::CoreId main() const { return shared_.main; }
+    /// Those that main alone tells to stop: the store and what stands behind it.
+    [[nodiscard]] std::vector<reactor::CoreId> hosts() const {
+        std::vector<reactor::CoreId> out;
+        for (auto id = shared_.store; id < shared_.main; ++id)
+            out.push_back(id);
+        return out;
+    }
     [[nodiscard]] reactor::Mesh& mesh() { return mesh_; }
     [[nodiscard]] server::Shared& shared() { return shared_; }
     [[nodiscard]] server::Core& core(uint32_t worker) { return *shared_.cores[worker]; }
@@ -107,6 +125,25 @@ class ServerRig {
     }
 
   private:
+    void add_token_host(const Options& options) {
+        auto const host = *shared_.tokens;
+        auto const fetcher = static_cast<reactor::CoreId>(host + 1);
+        {
+            reactor::CoreScope const scope(host);
+            programs_.push_back(std::make_unique<server::TokenHost>(
+                *reactors_[host], server::TokenHost::Options{
+                                      .keys = options.make_token_keys(),
+                                      .files = server::token_key_files(options.config.auth.jwt),
+                                      .main = shared_.main,
+                                      .fetcher = options.fetch_keys ? std::optional(fetcher) : std::nullopt,
+                                      .metrics = shared_.key_metrics}));
+        }
+        if (!options.fetch_keys) return;
+        reactor::CoreScope const scope(fetcher);
+        programs_.push_back(
+            std::make_unique<server::KeyFetcher>(*reactors_[fetcher], shared_.main, options.fetch_keys));
+    }
+
     reactor::Mesh mesh_;
     server::StoreMetrics store_metrics_;
     server::Shared shared_;

@@ -61,9 +61,11 @@ class TestWorld {
         uint64_t seed = 1;
         uint32_t mailbox_places = 1024;
         server::Config config;
-        bool shuffle = false;                               // completions in an order by chance
-        bool delay_store = false;                           // see DelayedLog
-        std::function<void(store::Log&)> prepare_log = {};  // what it holds before the server starts
+        bool shuffle = false;                                 // completions in an order by chance
+        bool delay_store = false;                             // see DelayedLog
+        std::function<void(store::Log&)> prepare_log = {};    // what it holds before the server starts
+        std::function<auth::KeyRing()> make_token_keys = {};  // see ServerRig
+        server::KeyFetcher::Fetch fetch_keys = {};
     };
 
     class Client;
@@ -152,7 +154,13 @@ class TestWorld {
 
     /// An upgraded WebSocket. References stay good for the world's life.
     Client& connect(uint32_t core) {
-        clients_.push_back(std::make_unique<Client>(*this, core));
+        auto& client = begin(core, "/ws", "");
+        settle();
+        return client;
+    }
+    /// One whose handshake is on its way. @param fields  further header lines, each with CRLF
+    Client& begin(uint32_t core, std::string_view target, std::string_view fields) {
+        clients_.push_back(std::make_unique<Client>(*this, core, target, fields));
         return *clients_.back();
     }
     /// One POST on a connection of its own, answered before this returns.
@@ -167,6 +175,15 @@ class TestWorld {
     // --- the parts
 
     [[nodiscard]] uint32_t workers() const { return options_.workers; }
+    [[nodiscard]] reactor::CoreId token_host() { return *rig_.shared().tokens; }
+    [[nodiscard]] const server::KeyMetrics& key_metrics() { return rig_.shared().key_metrics; }
+    /// As main does at SIGHUP.
+    void reread_keys() {
+        reactor::CoreScope const scope(rig_.main());
+        rig_.reactor(rig_.main())
+            .send(token_host(), reactor::Mail::make(static_cast<uint8_t>(server::MailKind::control),
+                                                    server::Control::keys));
+    }
     [[nodiscard]] server::Core& core(uint32_t i) { return rig_.core(i); }
     [[nodiscard]] FakeRing& ring(uint32_t core) { return rig_.ring(core); }
     /// As main does on signals, to every core.
@@ -176,7 +193,8 @@ class TestWorld {
         for (uint32_t i = 0; i < options_.workers; ++i)
             rig_.reactor(rig_.main()).send(static_cast<reactor::CoreId>(i), mail);
         if (what == server::Control::stop) {
-            rig_.reactor(rig_.main()).send(rig_.store(), mail);
+            for (auto host : rig_.hosts())
+                rig_.reactor(rig_.main()).send(host, mail);
             main().stop();
         }
     }
@@ -209,7 +227,9 @@ class TestWorld {
                 .mailbox_places = options_.mailbox_places,
                 .config = options_.config,
                 .make_log = [this] { return make_log(); },
-                .make_main = [](reactor::Reactor& reactor) { return std::make_unique<Main>(reactor); }};
+                .make_main = [](reactor::Reactor& reactor) { return std::make_unique<Main>(reactor); },
+                .make_token_keys = options_.make_token_keys,
+                .fetch_keys = options_.fetch_keys};
     }
     std::unique_ptr<store::Log> make_log() {
         store::MemoryLog::Options log_options;
@@ -253,12 +273,12 @@ class TestWorld {
 /// A browser: one WebSocket, and what came over it.
 class TestWorld::Client final : private ws::CodecSink {
   public:
-    Client(TestWorld& world, uint32_t core)
+    Client(TestWorld& world, uint32_t core, std::string_view target, std::string_view fields)
         : core_(core), world_(world), file_(world.ring(core).connect(ServerRig::kClientListener)) {
-        socket().deliver(
-            "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
-        world.settle();
+        socket().deliver("GET " + std::string(target) +
+                         " HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
+                         std::string(fields) + "\r\n");
     }
     ~Client() override { decoder_.stop(); }
 
@@ -296,6 +316,11 @@ class TestWorld::Client final : private ws::CodecSink {
         pump();
         return status_;
     }
+    /// Of the handshake's answer.
+    [[nodiscard]] const std::string& head() {
+        pump();
+        return head_;
+    }
     [[nodiscard]] FakeSocket& socket() { return world_.ring(core_).socket(file_); }
 
   private:
@@ -305,6 +330,7 @@ class TestWorld::Client final : private ws::CodecSink {
         if (status_ == 0 && !bytes.empty()) {
             status_ = std::stoi(std::string(bytes.substr(9, 3)));
             auto const end = bytes.find("\r\n\r\n");
+            head_ = bytes.substr(0, end);
             bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 4);
         }
         if (status_ == 101)
@@ -330,6 +356,7 @@ class TestWorld::Client final : private ws::CodecSink {
     ws::FramePool pool_;
     ws::Decoder decoder_;
     int status_ = 0;
+    std::string head_;
     Texts texts_;
     uint32_t heartbeats_ = 0;
     std::string close_;

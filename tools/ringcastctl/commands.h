@@ -64,6 +64,15 @@ struct ApiKeyOptions {
 /// Makes a key of the API: its table for the file goes to stdout, the key itself, once, to stderr.
 Result<int> new_api_key(const ApiKeyOptions& options);
 
+struct TokenOptions {
+    std::string secret_file, user;
+    std::string expires = "1h";
+    std::optional<std::string> issuer, audience;
+    std::vector<std::string> topics;  // empty: no claim
+};
+/// Prints a token for development, HS256 by the file's first secret.
+Result<int> mint_token(const TokenOptions& options);
+
 /// Says whether ringcastd would take its settings from here: this file, this environment.
 Result<int> check(const std::optional<std::string>& config_file);
 

@@ -18,6 +18,7 @@ using rc::ctl::ApiOptions;
 using rc::ctl::InboxOptions;
 using rc::ctl::ListenOptions;
 using rc::ctl::PublishOptions;
+using rc::ctl::TokenOptions;
 
 CLI::App* add_listen(CLI::App& app, ListenOptions& options) {
     auto* command = app.add_subcommand("listen", "subscribe and print what comes, a message a line");
@@ -58,6 +59,23 @@ CLI::App* add_new_api_key(CLI::App& app, ApiKeyOptions& options) {
         ->delimiter(',')
         ->check(CLI::IsMember({"publish", "read", "admin"}));
     return fresh;
+}
+
+CLI::App* add_token(CLI::App& app, TokenOptions& options) {
+    auto* command = app.add_subcommand("token", "print a token for development (a JWT, HS256)");
+    command
+        ->add_option("--secret-file", options.secret_file,
+                     "the server's auth.jwt.secret_file; its first secret signs")
+        ->required();
+    command->add_option("--user", options.user, "the claim sub")->required();
+    command->add_option("--expires", options.expires, "for how long it is good")->capture_default_str();
+    command
+        ->add_option("--topics", options.topics,
+                     "the claim topics: names, or beginnings with a * behind; several with commas")
+        ->delimiter(',');
+    command->add_option("--issuer", options.issuer, "the claim iss");
+    command->add_option("--audience", options.audience, "the claim aud");
+    return command;
 }
 
 // Where others may list the arguments of processes, this one's show no key.
@@ -136,6 +154,8 @@ int main(int argc, char** argv) {
     auto* inbox = add_inbox(app, inbox_options);
     ApiKeyOptions api_key_options;
     auto* new_api_key = add_new_api_key(app, api_key_options);
+    TokenOptions token_options;
+    auto* token = add_token(app, token_options);
     auto* backup = app.add_subcommand("backup", "copy the data of a server, running or not, into a new file");
     backup->add_option("file", backup_file, "where to; it must not exist")->required();
     backup->add_option("--data-dir", data_dir, "the server's data directory")->capture_default_str();
@@ -163,6 +183,7 @@ int main(int argc, char** argv) {
         if (publish->parsed()) return rc::ctl::publish(publish_options);
         if (inbox->parsed()) return rc::ctl::inbox(inbox_options);
         if (new_api_key->parsed()) return rc::ctl::new_api_key(api_key_options);
+        if (token->parsed()) return rc::ctl::mint_token(token_options);
         if (backup->parsed()) return rc::ctl::backup(data_dir, backup_file);
         if (verify->parsed()) return rc::ctl::verify(data_dir);
         return rc::ctl::check(config_file);

@@ -72,6 +72,8 @@ struct JwtConfig {
 
 struct HeaderConfig {
     std::string name = "X-User-Id";
+
+    [[nodiscard]] std::string lower_name() const;
 };
 
 struct AuthConfig {
@@ -153,7 +155,6 @@ struct SettingDescription {
     std::string help;           // one short sentence without a full stop
     bool takes_list = false;    // may be given several times
     bool is_switch = false;     // its flag needs no value
-    bool available = true;      // false: only the default is accepted
 };
 
 /// Every setting, in the order of contract.md 7.

@@ -181,8 +181,7 @@ TEST(Config, TheDocumentationHoldsEverySetting) {
     for (const auto& setting : describe_settings()) {
         auto const flag = setting.flag.empty() ? "" : "`" + setting.flag + "`";
         auto const row = "| `" + setting.path + "` | `" + setting.default_value + "` | " + setting.expected +
-                         " | `" + setting.environment + "` | " + flag + " | " + setting.help +
-                         (setting.available ? " |\n" : "; this version takes the default only |\n");
+                         " | `" + setting.environment + "` | " + flag + " | " + setting.help + " |\n";
         EXPECT_NE(text.find(row), std::string::npos) << row;
     }
 }
@@ -408,23 +407,40 @@ TEST(Config, HeartbeatsSlowerThanTheInactivityTimeoutAreWarnedOf) {
     EXPECT_TRUE(accept("inactivity_timeout = '26s'").warnings.empty());
 }
 
-TEST(Config, WhatIsNotThereYetStopsTheStart) {
-    EXPECT_EQ(refusal("auth.mode = 'jwt'"), ":1: auth.mode: \"jwt\" is not available in this version");
-    EXPECT_EQ(refusal("[auth]\nmode = 'header'"),
-              ":2: auth.mode: \"header\" is not available in this version");
-    EXPECT_EQ(refusal("[auth.jwt]\nleeway = '31s'"),
-              ":2: auth.jwt.leeway: \"31s\" is not available in this version");
-    EXPECT_EQ(refusal("", {}, {{"--auth-mode", "jwt"}}),
-              "--auth-mode: \"jwt\" is not available in this version");
+TEST(Config, AModeThatIsNoneIsRefused) {
     EXPECT_EQ(refusal("auth.mode = 'none'"), ":1: auth.mode: must be \"open\", \"jwt\" or \"header\"");
 }
 
-TEST(Config, WhatIsThereIsAvailable) {
-    for (const auto& setting : describe_settings()) {
-        bool const later = setting.path == "auth.mode" || setting.path.starts_with("auth.jwt.") ||
-                           setting.path.starts_with("auth.header.");
-        EXPECT_EQ(setting.available, !later) << setting.path;
-    }
+TEST(Config, TokensNeedKeysAndAlgorithmsThatThereAre) {
+    EXPECT_EQ(
+        refusal("auth.mode = 'jwt'"),
+        ":1: auth.mode: \"jwt\" needs keys: secret_file, public_key_file, jwks_file or jwks_url of auth.jwt");
+    auto const config =
+        accept("[auth]\nmode = 'jwt'\n[auth.jwt]\nalgorithms = ['ES256', 'EdDSA']\nsecret_file = 's'");
+    EXPECT_EQ(config.auth.mode, AuthMode::jwt);
+    for (std::string_view name : {"none", "rs256", "PS256", "ES512", ""})
+        EXPECT_EQ(refusal("auth.jwt.algorithms = ['" + std::string(name) + "']"),
+                  ":1: auth.jwt.algorithms: must be of HS256, HS384, HS512, RS256, RS384, RS512, ES256, "
+                  "ES384, EdDSA");
+    EXPECT_TRUE(refusal("[auth]\nmode = 'jwt'\n[auth.jwt]\nalgorithms = []\nsecret_file = 's'")
+                    .starts_with(":4: auth.jwt.algorithms: must name an algorithm"));
+    accept("auth.jwt.jwks_url = 'https://issuer.example/keys'");
+    EXPECT_TRUE(refusal("auth.jwt.jwks_url = 'http://issuer.example/keys'")
+                    .starts_with(":1: auth.jwt.jwks_url: must be"));
+}
+
+TEST(Config, ATokenInACookieNeedsAllowedOrigins) {
+    auto const text =
+        std::string("[auth]\nmode = 'jwt'\n[auth.jwt]\nsecret_file = 's'\ncookie = 'session'\n");
+    EXPECT_TRUE(refusal(text).starts_with(":5: auth.jwt.cookie: needs allowed_origins"));
+    accept("allowed_origins = ['https://jobs.example']\n" + text);
+    EXPECT_EQ(refusal("auth.jwt.cookie = 'a b'"), ":1: auth.jwt.cookie: must be a cookie's name");
+}
+
+TEST(Config, TheUserHeaderIsWorthNothingWithoutATrustedProxy) {
+    EXPECT_EQ(accept("auth.mode = 'header'").warnings.size(), 1U);
+    EXPECT_TRUE(accept("auth.mode = 'header'\nproxy.trusted = ['127.0.0.1']").warnings.empty());
+    EXPECT_EQ(refusal("auth.header.name = 'X User'"), ":1: auth.header.name: must be a header's name");
 }
 
 TEST(Config, TrustedNetworksAreReadAndNamedWhereTheyAreNone) {
