@@ -53,10 +53,33 @@ void Client::connect() {
             default: target = "POST /ws HTTP/1.1\r\n", c.expected_status = 405; break;
         }
     }
+    if (world_.plan.config.proxy.protocol) c.outbox = proxy_header();
     c.outbox.append(target).append(kFields).append(version);
     if (world_.hit(Fault::half_message))
         c.outbox.resize(chance_.below(c.outbox.size())), c.half_message = true;
     if (user_ != kNone) c.disconnects = world_.ledger.disconnects_done[user_];
+}
+
+// As the proxies write it that stand before the listener, or as none does.
+std::string Client::proxy_header() {
+    using namespace std::string_literals;
+    auto const host = static_cast<char>(chance_.below(4));
+    auto const block = [](char command, char family, const std::string& body) {
+        return "\r\n\r\n\0\r\nQUIT\n"s + command + family + '\0' + static_cast<char>(body.size()) + body;
+    };
+    auto const addresses = "\xc0\x00\x02"s + host + "\x0a\x00\x00\x01\x12\x34\x01\xbb"s;
+    bool const refused = world_.hit(Fault::bad_input);
+    connection_->bad_header = refused || world_.plan.config.proxy.trusted.empty();
+    if (refused) {
+        auto header = chance_.coin() ? "PROXY TCP4 192.0.2.1 1 2\r\n"s : block('\x21', '\x11', "short");
+        return chance_.coin() ? header : "";
+    }
+    switch (chance_.below(4)) {
+        case 0: return "PROXY TCP4 192.0.2." + std::to_string(int{host}) + " 10.0.0.1 4660 443\r\n";
+        case 1: return block('\x20', '\0', "");
+        case 2: return block('\x21', '\x11', addresses + "\x02\x00\x01x"s);
+        default: return block('\x21', '\x11', addresses);
+    }
 }
 
 void Client::flush(std::size_t bytes_max) {
@@ -83,7 +106,7 @@ void Client::ended() {
     auto& c = *connection_;
     trace("client {}: its connection has ended", number_);
     bool const own_doing =
-        c.fin_sent || c.reset || c.vanished || c.hard_error || c.half_message || c.close_sent;
+        c.fin_sent || c.reset || c.vanished || c.hard_error || c.half_message || c.close_sent || c.bad_header;
     auto const& plan = world_.plan;
     // A handshake has its time, less where the table is crowded; a full one drops what it accepts.
     auto const age = world_.clock.time() - c.opened;
@@ -272,6 +295,7 @@ void Client::pump() {
 
 void Client::take_head(std::string_view& bytes) {
     auto& c = *connection_;
+    if (c.bad_header) violated_here("an answer without a good PROXY header");
     c.head += bytes;
     auto const end = c.head.find("\r\n\r\n");
     if (end == std::string::npos) {

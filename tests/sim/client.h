@@ -58,6 +58,7 @@ class Client final : public Peer, private ws::CodecSink {
         bool fin_sent = false, reset = false, vanished = false, hard_error = false;
         bool half_message = false, over_limit = false, refused = false;
         bool close_sent = false, close_seen = false, was_slow = false;
+        bool bad_header = false;                      // of the PROXY protocol: it is closed without an answer
         uint32_t disconnects = 0;                     // of its user, done before it began
         uint64_t stalled_until = 0, short_until = 0;  // steps
         MonoTime opened{};
@@ -72,6 +73,7 @@ class Client final : public Peer, private ws::CodecSink {
     [[nodiscard]] test::FakeSocket& socket() { return world_.socket(connection_->core, connection_->file); }
     [[noreturn]] void violated_here(const std::string& what) const;
     void connect();
+    [[nodiscard]] std::string proxy_header();
     void take_head(std::string_view& bytes);
     void take_error(std::string_view text);
     [[nodiscard]] bool over();

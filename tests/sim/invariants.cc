@@ -55,8 +55,9 @@ void World::check_core(uint32_t i) {
         violated(fmt::format("core {}: {} descriptors are open for {} streams", i, descriptors, open));
     auto const& metrics = core.metrics();
     uint64_t const sessions = metrics.clients_open.value() + metrics.clients_in_handshake.value();
+    // All peers have the same one, but for those that PROXY headers name.
     uint64_t const of_address_max =
-        plan.config.limits.connections_per_address;  // all peers have the same one
+        plan.config.proxy.protocol ? 0 : plan.config.limits.connections_per_address;
     if (of_address_max > 0 && metrics.clients_open.value() > of_address_max)
         violated(
             fmt::format("core {}: {} clients are open from one address", i, metrics.clients_open.value()));

@@ -84,6 +84,9 @@ Plan::Plan(uint64_t run_seed, uint32_t steps_wanted)
     end = static_cast<End>(c.below(4));
     limits.connections_per_address = c.of({0U, 0U, 0U, 0U, 2U, 6U});
     limits.new_connections_per_address = c.of({0U, 0U, 0U, 0U, 0U, 1U, 5U, 100U});
+    config.proxy.protocol = c.below(4) == 0;
+    if (config.proxy.protocol && c.below(8) > 0)
+        config.proxy.trusted = *net::Networks::parse(std::vector<std::string>{"127.0.0.0/8"});
 }
 
 }  // namespace rc::sim

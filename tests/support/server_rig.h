@@ -68,7 +68,8 @@ class ServerRig {
         for (uint32_t i = 0; i < options.workers; ++i) {
             reactor::CoreScope const scope(static_cast<reactor::CoreId>(i));
             programs_.push_back(std::make_unique<server::Core>(
-                *reactors_[i], shared_, std::vector<server::Listener>{{kClientListener}},
+                *reactors_[i], shared_,
+                std::vector<server::Listener>{{kClientListener, options.config.proxy.protocol}},
                 std::vector<server::Listener>{{kApiListener}}));
         }
         {
