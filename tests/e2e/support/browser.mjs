@@ -39,10 +39,10 @@ export class Browser {
     return browser;
   }
 
-  /** A new tab with an empty page of `origin`. */
-  async page() {
+  /** A new tab with the page, or an empty one of `origin`. */
+  async page(url = this.origin) {
     const page = await this.#context.newPage();
-    await page.goto(this.origin);
+    await page.goto(url);
     return page;
   }
 

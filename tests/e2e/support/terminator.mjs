@@ -98,14 +98,14 @@ export class Terminator {
   log = '';
 
   /**
-   * kind: one of `terminators`. clients, api: addresses of the server. timeout: in place of the 75 s after which an
+   * kind: one of `terminators`. clients, api: addresses of the server. port: its own; a free one. timeout: in place of the 75 s after which an
    * open WebSocket without traffic is closed.
    */
-  static async start(kind, { clients, api, timeout = '75s' }) {
+  static async start(kind, { clients, api, port, timeout = '75s' }) {
     const terminator = new Terminator();
     terminator.#directory = await mkdtemp(path.join(os.tmpdir(), `ringcast-e2e-${kind}-`));
     try {
-      await terminator.#start(kKinds[kind], { clients, api, timeout });
+      await terminator.#start(kKinds[kind], { clients, api, timeout, port: port ?? await freePort() });
     } catch (error) {
       await terminator.stop();
       throw error;
@@ -118,10 +118,10 @@ export class Terminator {
     this.#kind = kind;
     const directory = this.#directory;
     await chmod(directory, 0o755); // workers run as another user
-    const port = await freePort();
+    const { port } = places;
     const pem = await this.#makeCertificate(true);
     let text = await readFile(path.join(sourceRoot, 'docs/terminators', file), 'utf8');
-    for (const [from, to, times = 1] of changes({ directory, port, pem, ...places })) {
+    for (const [from, to, times = 1] of changes({ directory, pem, ...places })) {
       const found = text.split(from).length - 1;
       if (found !== times) throw new Error(`${file}: "${from}" stands there ${found} times, not ${times}`);
       text = text.replaceAll(from, to);
@@ -218,7 +218,8 @@ export class Terminator {
   }
 }
 
-async function freePort() {
+/** A port that nobody listens on at this moment. */
+export async function freePort() {
   const probe = net.createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address();
