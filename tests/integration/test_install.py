@@ -57,7 +57,7 @@ def tree(tmp_path_factory):
 
 
 def test_everything_is_in_its_place_with_its_mode(tree):
-    programs = [name for name in ("ringcastd", "ringcastctl", "ringcast-echo") if program(name).exists()]
+    programs = [name for name in ("ringcastd", "ringcastctl", "ringcast-echo", "ringcast-load") if program(name).exists()]
     files = {tree.path(tree.bin, name): 0o755 for name in programs}
     files |= {file: 0o644 for file in (
         tree.config, tree.unit, tree.path(tree.prefix, "lib/sysusers.d/ringcast.conf"),

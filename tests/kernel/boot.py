@@ -12,7 +12,7 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = ["src/main/ringcastd", "tools/ringcast-echo", "tools/ringcastctl"]
+PROGRAMS = ["src/main/ringcastd", "tools/ringcast-echo", "tools/ringcast-load", "tools/ringcastctl"]
 GUEST_BUILD = "/build"
 STARTS_WITHIN = {"kvm": 15.0, "tcg": 240.0}  # seconds from power on to the guest's first word
 ENDS_WITHIN = 7200.0

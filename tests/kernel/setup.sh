@@ -6,7 +6,7 @@ PATH=$PATH:/sbin:/usr/sbin
 
 build=$(realpath -m "${RINGCAST_BUILD:-$top/build}")
 install_packages build test kernel
-targets=(src/main/ringcastd tools/ringcast-echo tools/ringcastctl)
+targets=(src/main/ringcastd tools/ringcast-echo tools/ringcast-load tools/ringcastctl)
 build "$build" --buildtype=release
 
 work=$build/kernel
