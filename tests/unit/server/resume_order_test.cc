@@ -92,8 +92,10 @@ TEST(ResumeOrder, WhatIsInTheLogBeforeTheFirstPublicationIsOlderThanEveryLiveMes
     EXPECT_EQ(numbers(client), from_to(1, 303));
 }
 
-TEST(ResumeOrder, ALongFanoutBringsItsMessageBeforeANewerRecord) {
-    TestWorld world({.workers = 2});
+/// False where the order of turns let the fan-out end before the record came: nothing is shown then.
+bool long_fanout_before_a_record(uint64_t seed) {
+    SCOPED_TRACE(seed);
+    TestWorld world({.workers = 2, .seed = seed});
     std::string topic = "t";
     while (world.core(0).sequencer().home_of_topic(topic) != 1)
         topic += 't';
@@ -104,8 +106,8 @@ TEST(ResumeOrder, ALongFanoutBringsItsMessageBeforeANewerRecord) {
         world.connect(0).post(subscribe(R"({"topics":[")" + topic + R"("]})"));
     world.settle();
     world.freeze(0);
-    ASSERT_EQ(world.publish(to_topic(1, topic), 1).status, 200);
-    ASSERT_EQ(world.publish(to_user(2), 1).status, 200);
+    EXPECT_EQ(world.publish(to_topic(1, topic), 1).status, 200);
+    EXPECT_EQ(world.publish(to_user(2), 1).status, 200);
     world.thaw(0);
     auto const& waiting = world.core(0).metrics().fanouts_waiting;
     while (waiting.value() == 0)
@@ -116,11 +118,19 @@ TEST(ResumeOrder, ALongFanoutBringsItsMessageBeforeANewerRecord) {
         world.step();
         got = numbers(client);
     }
-    ASSERT_GT(waiting.value(), 0U) << "the fan-out was over before the record came: nothing is shown";
+    if (waiting.value() == 0) return false;
     world.settle();
     for (auto n : numbers(client))
         got.push_back(n);
     EXPECT_EQ(got, (std::vector<int64_t>{1, 2}));
+    return true;
+}
+
+TEST(ResumeOrder, ALongFanoutBringsItsMessageBeforeANewerRecord) {
+    uint64_t seed = 0;
+    while (seed < 20 && !long_fanout_before_a_record(seed))
+        ++seed;
+    EXPECT_LT(seed, 20U);
 }
 
 /// A publisher that waits for each answer, and a client that resumes at some moments, over whatever its
