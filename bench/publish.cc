@@ -1,5 +1,5 @@
 // What the store costs a publisher, through the whole server over HTTP.
-//   build/bench/publish_bench build/src/main/ringcastd DIRECTORY [latency|durable|batches]...
+//   build/bench/publish_bench build/src/main/ringcastd DIRECTORY [latency|durable|batches|topics|trim]...
 // Writes to the disk of DIRECTORY. What is compared is run in turn, several times, beside what the disk
 // itself takes in the same minute.
 #include <array>
@@ -23,10 +23,21 @@ std::string one_line(int n, bool stored) {
                        stored ? data_of(n) : R"({"a":1})");
 }
 
+std::string stored_line(int n) {
+    return one_line(n, true);
+}
+std::string live_line(int n) {
+    return one_line(n, false);
+}
+std::string topic_line(int n) {
+    return fmt::format(R"({{"type":"custom","topic":"t{}","data":{{"a":1}}}})", n % 100);
+}
+
 std::atomic<int> next_number{0};
 
 /// Publishes at a steady rate whatever the answers take. @return times from when each was due, in ms
-std::vector<double> paced(uint16_t port, int per_second, double for_seconds, bool stored) {
+template <class Body>
+std::vector<double> paced(uint16_t port, int per_second, double for_seconds, Body body) {
     std::vector<double> times;
     std::mutex mutex;
     std::vector<std::thread> threads;
@@ -40,7 +51,7 @@ std::vector<double> paced(uint16_t port, int per_second, double for_seconds, boo
             for (int n = t; n < count; n += kConnections) {
                 auto const due = start + std::chrono::duration_cast<Clock::duration>(step * n);
                 std::this_thread::sleep_until(due);
-                api.publish(one_line(next_number++, stored));
+                api.publish(body(next_number++));
                 mine.push_back(seconds_since(due) * 1e3);
             }
             std::lock_guard const lock(mutex);
@@ -60,8 +71,8 @@ void latency(const std::string& program, const std::string& parent) {
     };
     for (int round = 0; round < 6; ++round) {
         append(syncs, sync_times(directory.path, 400));
-        append(live, paced(server.api_port, 1'000, 3, false));
-        append(stored, paced(server.api_port, 1'000, 5, true));
+        append(live, paced(server.api_port, 1'000, 3, live_line));
+        append(stored, paced(server.api_port, 1'000, 5, stored_line));
     }
     fmt::print(
         "1,000 publishes/s: live p50 {:.2f} ms, p99 {:.2f} ms; stored p50 {:.2f} ms, p99 {:.2f} ms\n"
@@ -174,21 +185,95 @@ void batches(const std::string& program, const std::string& parent) {
             prepare, publish);
 }
 
+/// Topics while as many other publications go through the store as go by it.
+void topics(const std::string& program, const std::string& parent) {
+    Directory const directory(parent);
+    Server const server(program, directory.path + "/data");
+    std::vector<double> with, without, ratios;
+    auto times_beside = [&](auto other) {
+        std::vector<double> times;
+        std::thread beside([&] { paced(server.api_port, 1'000, 4, other); });
+        times = paced(server.api_port, 500, 4, topic_line);
+        beside.join();
+        return times;
+    };
+    for (int round = 0; round < 8; ++round) {
+        std::vector<double> stored, live;
+        if (round % 2 == 0) stored = times_beside(stored_line);
+        live = times_beside(live_line);
+        if (round % 2 == 1) stored = times_beside(stored_line);
+        ratios.push_back(quantile(stored, 0.99) / quantile(live, 0.99));
+        with.insert(with.end(), stored.begin(), stored.end());
+        without.insert(without.end(), live.begin(), live.end());
+    }
+    fmt::print(
+        "topics, 500/s, beside 1,000/s to users: stored ones p50 {:.2f} ms, p99 {:.2f} ms; live ones p50 "
+        "{:.2f} ms, p99 {:.2f} ms; ratio of the p99s, median of 8 pairs {:.2f}\n",
+        quantile(with, 0.5), quantile(with, 0.99), quantile(without, 0.5), quantile(without, 0.99),
+        median(ratios));
+    std::fflush(stdout);
+}
+
+/// Publications while inboxes are trimmed from 2,000 to 100 each.
+void trim(const std::string& program, const std::string& parent) {
+    constexpr int kTrimmed = 100, kMost = 2'000, kLeft = 100;
+    Directory const directory(parent);
+    auto settings = [](int kept) { return fmt::format("[inbox]\nnotifications_per_user = {}\n", kept); };
+    {
+        Server const server(program, directory.path + "/data", settings(kMost));
+        Api api(server.api_port);
+        for (int n = 0; n < kTrimmed * kMost;) {
+            std::string body;
+            for (int i = 0; i < 20'000; ++i, ++n)
+                body += fmt::format(R"({{"type":"notification","userId":"trimmed-{}","data":{}}})",
+                                    n % kTrimmed, data_of(next_number++)) +
+                        '\n';
+            api.post("/api/publish", "application/x-ndjson", body);
+        }
+    }
+    Server const server(program, directory.path + "/data", settings(kLeft));
+    Api stats(server.api_port);
+    auto rows = [&] { return figure(stats.get("/api/stats"), "notifications"); };
+    auto const before = rows();
+    auto const start = Clock::now();
+    std::vector<double> during, after;
+    double took = 0;
+    while (took == 0 && seconds_since(start) < 120) {
+        auto const more = paced(server.api_port, 1'000, 1, stored_line);
+        during.insert(during.end(), more.begin(), more.end());
+        auto const others = static_cast<uint64_t>(during.size());
+        if (rows() <= kTrimmed * kLeft + others) took = seconds_since(start);
+    }
+    for (int i = 0; i < 5; ++i) {
+        auto const more = paced(server.api_port, 1'000, 1, stored_line);
+        after.insert(after.end(), more.begin(), more.end());
+    }
+    fmt::print(
+        "1,000 publishes/s while {} notifications are trimmed to {} ({:.1f} s): p50 {:.2f} ms, p99 {:.2f} "
+        "ms; "
+        "afterwards p50 {:.2f} ms, p99 {:.2f} ms\n",
+        before, kTrimmed * kLeft, took, quantile(during, 0.5), quantile(during, 0.99), quantile(after, 0.5),
+        quantile(after, 0.99));
+    std::fflush(stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc < 3) {
-        fmt::print(stderr, "publish_bench RINGCASTD DIRECTORY [latency|durable|batches]...\n");
+        fmt::print(stderr, "publish_bench RINGCASTD DIRECTORY [latency|durable|batches|topics|trim]...\n");
         return 2;
     }
     try {
         std::string const program = argv[1], parent = argv[2];
         std::vector<std::string> wanted(argv + 3, argv + argc);
-        if (wanted.empty()) wanted = {"latency", "durable", "batches"};
+        if (wanted.empty()) wanted = {"latency", "durable", "batches", "topics", "trim"};
         for (const auto& what : wanted) {
             if (what == "latency") latency(program, parent);
             if (what == "durable") durable(program, parent);
             if (what == "batches") batches(program, parent);
+            if (what == "topics") topics(program, parent);
+            if (what == "trim") trim(program, parent);
         }
     } catch (const std::exception& error) {
         fmt::print(stderr, "publish_bench: {}\n", error.what());

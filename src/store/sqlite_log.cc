@@ -35,6 +35,8 @@ constexpr Duration kMeasureEvery = seconds(1);
 constexpr Duration kCutEvery = seconds(1);  // while a reader holds it
 constexpr uint32_t kExpireRows = 64;        // that a batch deletes by the way
 constexpr int64_t kFreePagesMin = 1'024;    // and a quarter of the file: then it is cut
+constexpr uint64_t kIdleShare = 4;          // of wal_frames_max: then they are moved while nobody waits
+constexpr uint32_t kSweepRowsBeside = 32;   // in the transaction of somebody's request
 constexpr uint32_t kSweepSlice = 8;         // rows, between two looks at the clock
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(64)";
 
@@ -163,7 +165,7 @@ class SqliteLog::Impl {
     void checkpoint_if_due() {
         uint64_t const frames = db_->wal_frames();
         if (frames < checkpointed_) checkpointed_ = 0;
-        if (frames - checkpointed_ < options_.wal_frames_max) return;
+        if (frames - checkpointed_ < options_.wal_frames_max / (queue_.empty() ? kIdleShare : 1)) return;
         checkpointed_ = frames;
         guarded([this] { db_->checkpoint(); });
     }
@@ -574,7 +576,10 @@ class SqliteLog::Impl {
         if (!sweep_is_due()) return false;
         auto const end = options_.clock ? options_.clock() + options_.sweep_time_max : MonoTime::max();
         sweeping_ = true;
-        for (uint32_t rows = options_.sweep_rows; sweeping_ && rows > 0;) {
+        // Each row dirties some pages, which the commit writes and syncs: fewer where somebody waits for it.
+        uint32_t rows = options_.sweep_rows;
+        if (!fallbacks_.empty()) rows = std::min(rows, kSweepRowsBeside);
+        while (sweeping_ && rows > 0) {
             uint32_t const slice = std::min(rows, kSweepSlice);
             uint32_t left = slice;
             if (erase_some(left) && sweep_keys(left)) left = users_.sweep(left);
