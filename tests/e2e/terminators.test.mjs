@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
+import tls from 'node:tls';
 
 import { Browser } from './support/browser.mjs';
 import { Client } from './support/client.mjs';
@@ -184,6 +185,45 @@ for (const kind of terminators) {
     await terminator.stop();
     assert.match(terminator.log, /\/ws/);
     assert.doesNotMatch(terminator.log, /secret/);
+  });
+}
+
+/** Bytes as they are, by TLS; everything that comes back until the end. */
+async function raw({ origin, ca }, bytes) {
+  const socket = tls.connect({ host: '127.0.0.1', port: new URL(origin).port, ca });
+  const all = socket.toArray();
+  socket.write(bytes);
+  setTimeout(() => socket.end(), 300); // a terminator that keeps the connection waits for another request
+  return Buffer.concat(await within(all, 'the end of a raw connection')).toString('latin1');
+}
+
+for (const kind of terminators) {
+  test(`${kind}: no second request goes through inside of an upgrade (hazards H13)`, kTimeout, async (t) => {
+    const { server, terminator } = await front(t, kind);
+    const { host } = new URL(terminator.origin);
+    const hidden = `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+    const chunk = `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`;
+    const ask = (fields, body) => raw(terminator, `GET /ws HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\n`
+      + 'Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
+      + `${fields}\r\n${body}`);
+    assert.match(await ask('', ''), /^HTTP\/1\.1 101/, 'nothing hidden');
+    for (const [fields, body] of [
+      [`Content-Length: ${hidden.length}`, hidden],
+      ['Content-Length: 0,0', hidden],
+      ['Content-Length: +0', hidden],
+      ['Content-Length: 0x0', hidden],
+      ['Content-Length: 18446744073709551616', hidden],
+      ['Transfer-Encoding: chunked', chunk],
+      ['Transfer-Encoding: xchunked', hidden],
+      [`Transfer-Encoding: chunked\r\nContent-Length: ${chunk.length}`, chunk],
+      [`Content-Length: 0\r\nContent-Length: ${hidden.length}`, hidden],
+    ]) {
+      const { handshakes_refused_total: before } = await server.totals();
+      const answer = await ask(`${fields}\r\n`, body);
+      assert.doesNotMatch(answer, /^HTTP\/1\.1 200/m, `${fields}: the hidden request was answered`);
+      const { handshakes_refused_total: after } = await server.totals();
+      assert.ok(after - before <= 1, `${fields}: ${after - before} requests came to the server`);
+    }
   });
 }
 
