@@ -1,9 +1,13 @@
 """What is secret stands in no log, no answer, no figure, no list of arguments, and in no last words."""
+import base64
+import hashlib
+import hmac
 import json
 import pathlib
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -201,3 +205,75 @@ def test_ringcastctl_takes_the_key_out_of_its_arguments(tmp_path):
             finally:
                 process.kill()
                 process.wait()
+
+
+# --- tokens
+
+SECRET = f"hs-{MARK}-0123456789-0123456789-0123456789"
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def token(claims, *, secret=SECRET, **header):
+    signed = b64(json.dumps({"alg": "HS256", **header}).encode()) + "." + b64(json.dumps(claims).encode())
+    return signed + "." + b64(hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest())
+
+
+def tokens():
+    """Good ones, and bad ones of many kinds, which name their secrets where they can."""
+    later = int(time.time()) + 600
+    good = {"sub": "u", "exp": later}
+    yield token(good)
+    yield token(good, kid=MARK)
+    yield token(good, secret=f"another-{MARK}-0123456789-0123456789")
+    yield token({**good, "exp": 1})
+    yield token({**good, "nbf": later})
+    yield token({**good, "iss": MARK, "aud": MARK})
+    yield token({**good, "topics": MARK})
+    yield token({**good, MARK: [[[[MARK]]]]})
+    yield token({"exp": later, "sub": {MARK: MARK}})
+    yield token({"sub": "u", "exp": MARK})
+    yield token(good, alg=MARK)
+    yield token(good, alg="none")
+    yield token(good, alg="RS256", jku=f"http://{MARK}/", x5u=MARK, jwk={"k": MARK}, crit=[MARK])
+    yield token(good)[:-3]
+    yield token(good) + "." + MARK
+    yield TOKEN
+    yield MARK
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_token_and_no_tokens_secret_is_to_be_seen(start_server, tmp_path, workers):
+    file = tmp_path / "hs.secrets"
+    file.write_text(f"{SECRET}\nolder-{SECRET}\n")
+    server = start_server(workers=workers, settings={"log_level": "debug", "access_log": True, "auth": {"mode": "jwt", "jwt": {
+        "algorithms": ["HS256"], "secret_file": str(file), "cookie": "session"}},
+        "allowed_origins": ["https://ok.example"]})
+    statuses, parts = set(), [MARK]
+    for text in tokens():
+        parts += [part for part in text.split(".")[1:] if len(part) > 12]
+        for path, headers in [(f"/ws?token={text}", []), ("/ws", [("Authorization", f"Bearer {text}")]),
+                              ("/ws", [("Cookie", f"session={text}")]), ("/ws", [("Sec-WebSocket-Protocol", f"ringcast, {text}")]),
+                              (f"/{text}", []), (f"/ws?token={text}&token={text}", [])]:
+            with WsClient(server.address, handshake=False) as client:
+                client.send_bytes(client.request(path, headers))
+                shown = client.socket.recv(65536).decode("latin-1")
+                statuses.add(shown[9:12])
+                assert not [part for part in parts if part in shown], (path, headers, shown)
+        with server.connect() as client:
+            client.send_json({"type": "subscribe", "id": "end", "data": {"token": text}})
+            answer = client.next_message()
+            assert answer["id"] == "end" and not [part for part in parts if part in json.dumps(answer)], (text, answer)
+    assert {"101", "401", "404", "400"} <= statuses
+    for spoilt in ("", f"{MARK}\n", f"{SECRET}\n\n\x00{SECRET}\n", SECRET * 99999):
+        file.write_text(spoilt)
+        already = server.stderr.count("\n")
+        server.signal(signal.SIGHUP)
+        eventually(lambda: server.stderr.count("\n") > already)
+    for what, text in shown_by(server):
+        assert not [part for part in parts if part in text], what
+    server.stop()
+    found = [line for line in server.stderr.splitlines() if [part for part in parts if part in line]]
+    assert not found, found
