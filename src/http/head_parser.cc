@@ -206,9 +206,6 @@ void HeadParser::scan_target(char byte) {
     if (element_bytes_ == 0 && byte != '/' && to_lower(byte) != 'h') {
         return refuse(400, "the request target must begin with a slash");
     }
-    if (element_bytes_ == limits::kTargetBytesMax) {
-        return refuse(414, "the request target is longer than 2048 bytes");
-    }
     ++element_bytes_;
 }
 

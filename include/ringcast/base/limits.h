@@ -46,7 +46,6 @@ constexpr Duration kApiBodyDeadline = seconds(10);     // without a byte of an a
 
 // HTTP, on both listeners; the head as a whole is limits.header_bytes.
 constexpr uint32_t kHeaderBytes = 8 * 1024;        // default of limits.header_bytes
-constexpr uint32_t kTargetBytesMax = 2'048;        // 414
 constexpr uint32_t kHeaderFieldsMax = 64;          // 431
 constexpr uint32_t kChunkExtensionBytesMax = 256;  // a chunk
 constexpr uint32_t kTrailerBytesMax = 8 * 1024;    // a chunked body

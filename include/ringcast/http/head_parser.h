@@ -15,9 +15,9 @@ namespace rc::http {
 /// that sends byte by byte costs no more than one that does not, and rubbish fails at its first wrong byte.
 /// The complete head goes once through Boost.Beast's parser, which splits it.
 ///
-/// Statuses: 400 malformed or ambiguous, 414 target over 2,048 bytes, 417 an expectation other than
-/// 100-continue, 431 over max_bytes or over 64 fields, 501 unknown method or transfer coding, 505 version.
-/// After a failure the position in the stream is lost: answer and close.
+/// Statuses: 400 malformed or ambiguous, 417 an expectation other than 100-continue, 431 over max_bytes or
+/// over 64 fields, 501 unknown method or transfer coding, 505 version. After a failure the position in the
+/// stream is lost: answer and close.
 ///
 /// Core: one at a time. Cost: O(bytes); holds at most max_bytes, kept over reset().
 /// Source: RFC 9112; contract section 2 (header_bytes).
