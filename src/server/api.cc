@@ -41,6 +41,7 @@ http::Response json_response(int status, std::string body) {
     http::Response response;
     response.status = status;
     response.body = std::move(body);
+    if (status == 503) response.headers.emplace_back("Retry-After", "1");
     return response;
 }
 
@@ -360,7 +361,6 @@ void Api::respond(http::RequestHandle handle, int status, std::string body, std:
     auto response = json_response(status, std::move(body));
     response.content_type = content_type;
     if (status == 204) response.content_type.clear();
-    if (status == 503) response.headers.emplace_back("Retry-After", "1");
     server_->respond(handle, response);
 }
 

@@ -73,6 +73,7 @@ class TestWorld {
     struct ApiAnswer {
         int status = 0;
         std::string body;
+        std::string head;  // with the CRLF of its last line
     };
 
     TestWorld() : TestWorld(Options()) {}
@@ -395,7 +396,8 @@ class TestWorld::ApiClient {
             std::size_t const bytes =
                 length < end ? std::stoul(unread_.substr(length + kLength.size())) : std::size_t{0};
             if (unread_.size() < end + 4 + bytes) return out;
-            out.push_back({std::stoi(unread_.substr(9, 3)), unread_.substr(end + 4, bytes)});
+            out.push_back({std::stoi(unread_.substr(9, 3)), unread_.substr(end + 4, bytes),
+                           unread_.substr(0, end + 2)});
             unread_.erase(0, end + 4 + bytes);
         }
     }

@@ -162,6 +162,21 @@ TEST(World, ADrainWithoutClientsEndsAtOnce) {
     EXPECT_EQ(world.reported(Control::finish), 2U);
 }
 
+TEST(World, AfterTheLastClientAPublisherIsToldWhenToTryAgain) {
+    TestWorld world({.workers = 1});
+    TestWorld::ApiClient api(world, 0);
+    api.deliver("POST /api/publish HTTP/1.1\r\nHost: a\r\n");
+    world.order(Control::drain);
+    world.order(Control::finish);
+    world.settle();
+    api.deliver("X-API-Key: key\r\nContent-Length: 2\r\n\r\n{}");
+    world.settle();
+    auto const answers = api.take();
+    ASSERT_EQ(answers.size(), 1U);
+    EXPECT_EQ(answers[0].status, 503);
+    EXPECT_NE(answers[0].head.find("Retry-After: 1\r\n"), std::string::npos) << answers[0].head;
+}
+
 // Found by the simulator, seed 12333: the connection lived on until its own deadline.
 TEST(World, AnEndClosesAlsoTheConnectionThatWasAcceptedInItsLastMoment) {
     TestWorld world({.workers = 1});
