@@ -94,7 +94,6 @@ Result<void> make_api_key(const std::string& path, io::Entropy& entropy) {
     if (fd >= 0) ::close(fd);
     written = written && ::rename(fresh.c_str(), path.c_str()) == 0;
     if (!written) return refuse(path, fmt::format("the API key cannot be written: {}", std::strerror(errno)));
-    log::info("made an API key: {}", path);
     return {};
 }
 

@@ -20,7 +20,7 @@ struct Keys {
 class KeyFiles {
   public:
     /// Reads every file. A default file of the API key that is missing is made, with a random key and mode
-    /// 0600, and named in the log. Errors: settings, one line that names the file and nothing of its content.
+    /// 0600. Errors: settings, one line that names the file and nothing of its content.
     static Result<KeyFiles> open(const Config& config, io::Entropy& entropy);
     /// Likewise, for a check of the settings: makes nothing, and a default file may be missing.
     static Result<void> check(const Config& config);

@@ -154,6 +154,8 @@ Result<void> run(const Config& config, const RunOptions& options) {
                   .give_memory_back = options.give_memory_back};
 
     auto const tell_ready = [&] {
+        if (!config.api_key && config.api_key_file.empty())
+            log::info("the API key is in {}", config.api_key_path());
         options.ready("ringcastd ready clients" + clients->text() + " api" + api->text());
     };
     auto const tell_waiting = [&](Duration at_most) {

@@ -153,7 +153,7 @@ def test_a_second_server_never_shares_a_port_silently(server2, which, tmp_path):
     """Two cores: the first server's own listeners do share it, by SO_REUSEPORT."""
     taken = "%s:%d" % (server2.address if which == "--listen" else server2.api_address)
     other = "--api-listen" if which == "--listen" else "--listen"
-    result = run(which, taken, other, "127.0.0.1:0", "--data-dir", tmp_path / "data", "--log-level", "error")
+    result = run(which, taken, other, "127.0.0.1:0", "--data-dir", tmp_path / "data")
     assert f"{which}: {taken}: " in the_line(result, 2)
     with Connection(server2.api_address) as api:
         assert api.request("GET", "/readyz").status == 200
@@ -162,14 +162,12 @@ def test_a_second_server_never_shares_a_port_silently(server2, which, tmp_path):
 def test_an_address_that_another_program_has_is_refused(tmp_path):
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        result = run("--listen", address, "--api-listen", "127.0.0.1:0", "--data-dir", tmp_path / "data",
-                     "--log-level", "error")
+        result = run("--listen", address, "--api-listen", "127.0.0.1:0", "--data-dir", tmp_path / "data")
     assert address in the_line(result, 2)
 
 
 def test_an_address_that_the_host_does_not_have_is_refused(tmp_path):
-    result = run("--listen", "127.0.0.1:0", "--api-listen", "192.0.2.1:0", "--data-dir", tmp_path / "data",
-                 "--log-level", "error")
+    result = run("--listen", "127.0.0.1:0", "--api-listen", "192.0.2.1:0", "--data-dir", tmp_path / "data")
     assert "--api-listen: 192.0.2.1" in the_line(result, 2)
 
 
@@ -178,7 +176,7 @@ def test_an_address_that_is_taken_is_named_with_its_place(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         file.write_text(f'workers = 1\nlisten = ["{address}"]\n', encoding="ascii")
-        rest = ("--api-listen", "127.0.0.1:0", "--data-dir", tmp_path / "data", "--log-level", "error")
+        rest = ("--api-listen", "127.0.0.1:0", "--data-dir", tmp_path / "data")
         by_file = the_line(run("--config", file, *rest), 2)
         by_variable = the_line(run(*rest, env={"RINGCAST_LISTEN": address}), 2)
     assert f"{file}:2: listen: {address}: " in by_file
@@ -285,8 +283,7 @@ def refuse(system_call, error_number, first_argument=None):
 @pytest.mark.parametrize("system_call", [IO_URING_SETUP, IO_URING_REGISTER], ids=["setup", "register"])
 @pytest.mark.smoke
 def test_where_io_uring_is_refused_it_says_so_and_ends_with_78(tmp_path, system_call, error_number):
-    result = run(*ANYWHERE, "--data-dir", tmp_path / "data", "--log-level", "error",
-                 before=refuse(system_call, error_number))
+    result = run(*ANYWHERE, "--data-dir", tmp_path / "data", before=refuse(system_call, error_number))
     assert "io_uring" in the_line(result, 78)
 
 

@@ -59,7 +59,9 @@ def test_keeps_its_key_over_a_restart(start_server, tmp_path):
     first = start_server(data_dir=tmp_path / "data")
     key = first.api_key()
     first.stop()
-    assert start_server(data_dir=tmp_path / "data").api_key() == key
+    second = start_server(data_dir=tmp_path / "data")
+    assert second.api_key() == key
+    second.wait_for_stderr(re.escape(str(tmp_path / "data" / "api.key")))
 
 
 @pytest.mark.parametrize("which", ["address", "api_address"])
