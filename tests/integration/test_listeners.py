@@ -166,6 +166,18 @@ def test_behind_a_header_the_named_peer_must_be_trusted_for_further_headers(prox
         assert addresses(proxied, "unix") == ["unix"]
 
 
+def test_behind_a_header_the_user_header_counts_from_a_trusted_named_peer_alone(start_server):
+    server = start_server(settings={"auth": {"mode": "header"}, "proxy": {"trusted": ["127.0.0.1"], "protocol": True}})
+    user = [("X-User-Id", "admin")]
+    with server.connect(preamble=LINE, headers=user) as client:
+        client.send_json({"type": "subscribe", "data": {"userId": "admin"}})
+        client.expect_error("unauthorized")
+        assert addresses(server, "admin") == []
+    with server.connect(preamble=b"PROXY TCP4 127.0.0.1 127.0.0.1 9 2\r\n", headers=user) as client:
+        client.subscribe(user="admin")
+        assert addresses(server, "admin") == ["127.0.0.1:9"]
+
+
 def test_the_setting_marks_every_client_listener(start_server):
     server = start_server(settings={"proxy": {"trusted": ["127.0.0.0/8"], "protocol": True}})
     with pytest.raises((Closed, ConnectionError)):
@@ -319,7 +331,6 @@ def test_cores_share_the_connections_of_a_unix_socket(start_server, tmp_path):
     assert sum(counts) == 600
     slack = 8 + 1  # accepts that were armed when a core had enough
     assert max(counts) <= 300 * 1.05 + 16 + slack, counts
-    # When those of one core leave, it takes the next.
     for client in clients:
         client.abandon()
 
