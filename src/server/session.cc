@@ -23,13 +23,6 @@ std::string text_response(int status, std::string_view body, bool head_only = fa
                                {.keep_alive = false, .head_only = head_only});
 }
 
-std::string too_many(Duration retry_after) {
-    auto const wait = fmt::format("{}", std::chrono::ceil<seconds>(retry_after).count());
-    return http::make_response(429, "text/plain; charset=utf-8",
-                               "too many from this address; connect again later\n",
-                               {.keep_alive = false, .headers = {{"Retry-After", wait}}});
-}
-
 FrameRef frame_of(std::string_view json) {
     return FrameRef(ws::text_frame(json));
 }
@@ -48,6 +41,13 @@ bool Session::open(io::File file, const net::PeerAddress& peer, ws::Connection::
 }
 
 // --- the connection's life
+
+std::string Session::too_many(Duration retry_after) {
+    auto const wait = fmt::format("{}", std::chrono::ceil<seconds>(retry_after).count());
+    return http::make_response(429, "text/plain; charset=utf-8",
+                               "too many from this address; connect again later\n",
+                               {.keep_alive = false, .headers = {{"Retry-After", wait}}});
+}
 
 ws::RequestVerdict Session::on_request(const http::RequestHead& head) {
     const auto& trusted = core_.config().proxy.trusted;

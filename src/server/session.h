@@ -129,8 +129,10 @@ class Session final : private ws::ConnectionHandler {
     }
 
     // Who it is: session_identity.cc.
+    static std::string too_many(Duration retry_after);  // the 429
     ws::RequestVerdict identify(const http::RequestHead& head, bool from_proxy);
     ws::RequestVerdict identify_by_token(const http::RequestHead& head);
+    void token_refused();
     void check_token(proto::Subscribe subscribe, std::optional<proto::MessageId> id);
     void take_verdict(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id,
                       Result<auth::Identity> found);

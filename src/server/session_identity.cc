@@ -121,9 +121,11 @@ ws::RequestVerdict Session::identify_by_token(const http::RequestHead& head) {
 
     ws::RequestVerdict verdict{.subprotocol = offered ? kSubprotocol : std::string_view()};
     if (token.empty()) return verdict;
+    if (auto const wait = core_.address_limits().auth_wait(connection_.peer()); wait > Duration::zero())
+        return {.upgrade = false, .response = too_many(wait)};
     auto read = core_.token_reader()->read(token, core_.reactor().wall());
     if (!read) {
-        core_.metrics().tokens_refused.add();
+        token_refused();
         return refused(401, read.error().message);
     }
     if (!core_.tokens().has_place()) {
@@ -140,7 +142,7 @@ ws::RequestVerdict Session::identify_by_token(const http::RequestHead& head) {
             self->proof_->identity = std::move(identity);
             self->proof_->by_handshake = true;
         } else {
-            (found ? core.metrics().tokens_refused : core.metrics().tokens_shed).add();
+            found ? self->token_refused() : core.metrics().tokens_shed.add();
             verdict = found ? refused(401, auth::refusal(*found)) : refused(503, kBusy);
         }
         self->connection_.answer_request(verdict);
@@ -149,13 +151,18 @@ ws::RequestVerdict Session::identify_by_token(const http::RequestHead& head) {
     return verdict;
 }
 
+void Session::token_refused() {
+    core_.metrics().tokens_refused.add();
+    core_.address_limits().auth_failed(connection_.peer());
+}
+
 // --- tokens in messages
 
 // What comes behind it waits: its order is the client's, and what it may do is not known before.
 void Session::check_token(proto::Subscribe subscribe, std::optional<proto::MessageId> id) {
     auto read = core_.token_reader()->read(*subscribe.token, core_.reactor().wall());
     if (!read) {
-        core_.metrics().tokens_refused.add();
+        token_refused();
         return refuse(Errc::unauthorized, read.error().message, id);
     }
     if (!core_.tokens().has_place()) {
@@ -168,12 +175,13 @@ void Session::check_token(proto::Subscribe subscribe, std::optional<proto::Messa
     core_.tokens().check(
         std::move(*read), [&core = core_, handle = handle(), subscribe = std::move(subscribe),
                            id = std::move(id), identity = std::move(identity)](Verdict found) mutable {
-            (found == auth::Signature::good ? core.metrics().tokens_accepted
-             : found                        ? core.metrics().tokens_refused
-                                            : core.metrics().tokens_shed)
-                .add();
             Session* self = core.find(handle);
             if (!self || !self->is_open()) return;
+            if (found == auth::Signature::good) {
+                core.metrics().tokens_accepted.add();
+            } else {
+                found ? self->token_refused() : core.metrics().tokens_shed.add();
+            }
             self->take_verdict(subscribe, id,
                                found == auth::Signature::good ? Result<auth::Identity>(std::move(identity))
                                : found ? fail(Errc::unauthorized, std::string(auth::refusal(*found)))
