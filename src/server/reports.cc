@@ -182,6 +182,21 @@ void by_code(metrics::Exposition& out, const Shared& shared, std::string_view na
     }
 }
 
+/// Times as [upper bound in seconds or null, how many are not above it]; only bounds that say something new.
+std::string histogram_json(const metrics::Histogram& histogram) {
+    std::string buckets;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < metrics::Histogram::kBuckets; ++i) {
+        if (histogram.bucket(i) == 0) continue;
+        total += histogram.bucket(i);
+        bool const last = i + 1 == metrics::Histogram::kBuckets;
+        fmt::format_to(std::back_inserter(buckets), "{}[{},{}]", buckets.empty() ? "" : ",",
+                       last ? "null" : fmt::format("{}", static_cast<double>(1ULL << i) / 1e6), total);
+    }
+    return fmt::format(R"({{"count":{},"sum":{},"buckets":[{}]}})", total,
+                       static_cast<double>(histogram.sum_ns()) / 1e9, buckets);
+}
+
 }  // namespace
 
 std::string metrics_text(const Shared& shared) {
@@ -286,6 +301,8 @@ std::string stats_json(const Shared& shared, WallTime now) {
         fmt::format_to(std::back_inserter(store), R"({}"{}":{})", store.empty() ? "" : ",", figure.name,
                        (shared.store_metrics.*figure.value).value());
     }
+    fmt::format_to(std::back_inserter(store), R"(,"commit_seconds":{})",
+                   histogram_json(shared.store_metrics.commits));
     return fmt::format(R"({{"uptimeSeconds":{},"workers":{},"totals":{{{}}},"cores":[{}],"store":{{{}}}}})",
                        uptime_seconds(shared, now), shared.workers, totals, cores, store);
 }

@@ -147,6 +147,9 @@ def test_shows_how_the_store_stands(start_server):
     assert {name: store[name] for name in expected} == expected
     assert 1 <= store["batches_total"] <= store["batch_requests_total"]
     assert store["bytes"] > 0
+    commits = store["commit_seconds"]
+    assert commits["count"] == store["batches_total"] == commits["buckets"][-1][1] and commits["sum"] > 0
+    assert commits["buckets"] == sorted(commits["buckets"])
     figures = server.api.get("/metrics").body.decode()
     assert "ringcast_store_notifications 3\n" in figures
     assert f'ringcast_store_commit_seconds_count {store["batches_total"]}\n' in figures
