@@ -121,8 +121,6 @@ ws::RequestVerdict Session::identify_by_token(const http::RequestHead& head) {
 
     ws::RequestVerdict verdict{.subprotocol = offered ? kSubprotocol : std::string_view()};
     if (token.empty()) return verdict;
-    if (auto const wait = core_.address_limits().auth_wait(connection_.peer()); wait > Duration::zero())
-        return {.upgrade = false, .response = too_many(wait)};
     auto read = core_.token_reader()->read(token, core_.reactor().wall());
     if (!read) {
         token_refused();

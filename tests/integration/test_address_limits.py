@@ -164,6 +164,20 @@ def test_a_key_without_the_right_is_no_failure(start_server, tmp_path):
     assert is_let_in(server)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_wrong_tokens_are_failures_too(start_server, tmp_path, dry_run):
+    file = tmp_path / "secrets"
+    file.write_text("a-secret-of-at-least-32-characters-for-hs256\n")
+    server = start_server(settings={
+        "auth": {"mode": "jwt", "jwt": {"algorithms": ["HS256"], "secret_file": str(file)}},
+        "limits": {"auth_failures_per_address": 3, "dry_run": dry_run}})
+    statuses = [refused(server, path="/ws?token=wrong").status for _ in range(6)]
+    assert statuses == [401] * 3 + [401 if dry_run else 429] * 3
+    assert is_let_in(server) is dry_run, "without a token as well"
+    assert refused(server, source=B, path="/ws?token=wrong").status == 401
+    assert hits(server, "auth_failures_per_address", "dry_run" if dry_run else "refused") == 4, "once each"
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_dry_run_counts_and_logs_and_refuses_nobody(start_server, workers):
     limits = {"connections_per_user": 2, "connections_per_address": 2, "new_connections_per_address": 1,
