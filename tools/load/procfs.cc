@@ -84,10 +84,13 @@ std::string_view fields_behind_name(std::string_view stat, int skip) {
     return rest;
 }
 
-uint64_t children_ns(int pid) {
+/// CPU time of a process: utime, stime, cutime and cstime, to a clock tick each.
+uint64_t process_ns(int pid) {
     auto const stat = slurp(fmt::format("/proc/{}/stat", pid));
-    auto const cutime = fields_behind_name(stat, 13);
-    return (number_at(cutime) + number_at(fields_behind_name(stat, 14))) * tick_ns();
+    uint64_t ticks = 0;
+    for (int field = 11; field <= 14; ++field)
+        ticks += number_at(fields_behind_name(stat, field));
+    return ticks * tick_ns();
 }
 
 }  // namespace
@@ -115,12 +118,8 @@ CpuReading Meter::read_cpu() const {
 
 MachineReading Meter::read_machine() const {
     MachineReading out;
-    for (int pid : numbers_in("/proc")) {
-        auto const tasks = fmt::format("/proc/{}/task", pid);
-        for (int task : numbers_in(tasks))
-            out.tasks[task] = schedstat_ns(fmt::format("{}/{}", tasks, task));
-        out.children[pid] = children_ns(pid);
-    }
+    for (int pid : numbers_in("/proc"))
+        out.processes[pid] = process_ns(pid);
     out.cpu = read_cpu();
     // Idle time is kept to the microsecond, the others are sampled once a tick: so busy is what is not idle.
     auto const stat = slurp("/proc/stat");
@@ -148,22 +147,11 @@ CpuUse between(const MachineReading& before, const MachineReading& after, std::o
     out.own_ns = after.cpu.own_ns - before.cpu.own_ns;
     out.steal_ns = after.steal_ns - before.steal_ns;
     int64_t known = 0;
-    for (const auto& [task, ns] : after.tasks) {
-        auto const was = before.tasks.find(task);
-        known += static_cast<int64_t>(ns - (was == before.tasks.end() || was->second > ns ? 0 : was->second));
-    }
-    for (const auto& [pid, ns] : after.children) {
-        auto const was = before.children.find(pid);
-        known +=
-            static_cast<int64_t>(ns - (was == before.children.end() || was->second > ns ? 0 : was->second));
-    }
-    // What ended stands, whole, among its parent's children.
-    for (const auto& [pid, ns] : before.children) {
-        if (after.children.contains(pid)) continue;
+    for (const auto& [pid, ns] : after.processes)
+        known += static_cast<int64_t>(ns);
+    // What has ended stands, whole, among its parent's children.
+    for (const auto& [pid, ns] : before.processes)
         known -= static_cast<int64_t>(ns);
-        if (auto const task = before.tasks.find(pid); task != before.tasks.end())
-            known -= static_cast<int64_t>(task->second);
-    }
     known = std::max<int64_t>(known, 0);
     auto const busy = static_cast<int64_t>(after.busy_ns - before.busy_ns);
     out.unowned_ns = static_cast<uint64_t>(std::max<int64_t>(busy - known, 0));

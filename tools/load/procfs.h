@@ -20,8 +20,7 @@ struct CpuReading {
 struct MachineReading {
     CpuReading cpu;
     uint64_t busy_ns = 0, steal_ns = 0;  // all CPUs: not idle; taken by the host
-    std::map<int, uint64_t> tasks;       // on-CPU time of every thread
-    std::map<int, uint64_t> children;    // of every process: CPU time of its ended children
+    std::map<int, uint64_t> processes;   // CPU time of every process, all its threads and ended children
 };
 
 /// What a stretch of time has cost.

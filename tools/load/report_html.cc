@@ -143,14 +143,15 @@ Plot cpu_plot(const Report& report, const Settings& settings) {
 Plot memory_plot(const Report& report) {
     Plot plot{.title = "Server's resident memory",
               .x_title = "seconds since the beginning",
-              .y_title = "bytes",
+              .y_title = "MiB",
               .bands = bands_of(report),
               .x_in_steps = true,
-              .y_text = bytes_text,
+              .y_text = [](double mib) { return fmt::format("{:.4g} MiB", mib); },
               .x_text = seconds_text};
     Series resident{"resident", {}};
     for (const auto& sample : report.samples)
-        resident.points.push_back({sample.at_seconds, static_cast<double>(sample.server_rss_bytes)});
+        resident.points.push_back(
+            {sample.at_seconds, static_cast<double>(sample.server_rss_bytes) / (1 << 20)});
     plot.series = {std::move(resident)};
     return plot;
 }

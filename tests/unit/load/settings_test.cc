@@ -46,7 +46,7 @@ TEST(LoadSettings, AreThoseOfTheCommandLine) {
 TEST(LoadSettings, SpreadManyConnectionsOverThreadsAndSources) {
     Read const read("idle -n 60000");
     ASSERT_FALSE(read.status) << read.said;
-    EXPECT_EQ(read.settings.sources.size(), 3U);
+    EXPECT_EQ(read.settings.sources.size(), 5U);
     EXPECT_EQ(read.settings.sources[1].format(), "127.0.0.3:0");
     EXPECT_TRUE(Read("idle -n 100").settings.sources.empty());
     EXPECT_EQ(Read("idle --sources 127.0.0.9,2").settings.sources.size(), 3U);
