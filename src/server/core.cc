@@ -1,6 +1,7 @@
 #include "core.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ringcast/base/hash.h"
 #include "ringcast/base/log.h"
@@ -254,8 +255,7 @@ void Core::on_mail(const reactor::Mail& mail) {
         }
         case MailKind::gather_request: {
             auto [request, token] = Parcel<GatherRequest>::open(mail);
-            reactor_.answer(mail.from, Parcel<GatherAnswer>::mail(MailKind::gather_answer,
-                                                                  answer_gather(*request), token));
+            questions_.push_back({mail.from, token, std::move(*request)});
             break;
         }
         case MailKind::gather_answer: {
@@ -356,6 +356,13 @@ bool Core::gather(const GatherRequest& request, Gathered then) {
     return true;
 }
 
+void Core::answer_questions() {
+    for (const auto& question : std::exchange(questions_, {}))
+        reactor_.answer(question.from,
+                        Parcel<GatherAnswer>::mail(MailKind::gather_answer, answer_gather(question.request),
+                                                   question.token));
+}
+
 GatherAnswer Core::answer_gather(const GatherRequest& request) {
     GatherAnswer answer;
     shard_.for_each_connection(request.user, [&](hub::SubscriberSlot slot) {
@@ -383,7 +390,11 @@ bool Core::run_slice() {
     turn_bytes_ = 0;
     bool more = fanouts_.run_slice(limits::kDeliveriesPerSlice, *this);
     // An answer of the store must not overtake the publications that it posted before, all to users.
-    if (!fanouts_.users_waiting()) store_.deliver_answers();
+    // Nor a disconnect those that were taken before it.
+    if (!fanouts_.users_waiting()) {
+        store_.deliver_answers();
+        answer_questions();
+    }
     more |= store_.retry();
     more |= user_limit_.retry();
     more |= address_limits_.run_slice();

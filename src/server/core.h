@@ -115,6 +115,7 @@ class Core final : public reactor::CoreProgram,
     using Gathered = std::function<void(std::vector<GatherAnswer>&&)>;
     bool gather(const GatherRequest& request, Gathered then);
     /// What this core has to say to it.
+    void answer_questions();
     [[nodiscard]] GatherAnswer answer_gather(const GatherRequest& request);
 
     // Read by other cores.
@@ -194,6 +195,12 @@ class Core final : public reactor::CoreProgram,
     std::vector<net::StreamHandle> replays_waiting_;
     uint64_t mark_salt_;  // no other core or process has the same
     std::unordered_map<uint64_t, Gathering> gatherings_;
+    struct Question {
+        reactor::CoreId from;
+        uint64_t token;
+        GatherRequest request;
+    };
+    std::vector<Question> questions_;  // of other cores, behind the publications that were taken before
     uint64_t next_gathering_ = 1;
     uint64_t turn_bytes_ = 0;                                 // of publications taken in this turn
     uint64_t offset_first_ = UINT64_MAX, offset_newest_ = 0;  // of the log's publications that were taken
