@@ -565,8 +565,10 @@ class MemoryLog::Impl {
         done.ticket = request.ticket;
         if (User* user = find_user(request.user)) {
             if (auto at = user->by_id.find(request.notification_id); at != user->by_id.end()) {
+                bool const was_unread = user->unread.contains(at->second);
                 erase_notification(*user, user->notifications.find(at->second));
                 done.found = true;
+                if (was_unread) mark(*user, request.user, kNoOrigin, request.notification_id, false);
             }
             done.unread_count = user->unread_count();
         }

@@ -538,8 +538,10 @@ class SqliteLog::Impl {
         done.ticket = request.ticket;
         if (User* user = users_.find(request.user.text)) {
             if (auto entry = users_.notification(*user, request.notification_id)) {
+                bool const was_unread = entry->unread_for(user->row);
                 users_.erase(*user, *entry);
                 done.found = true;
+                if (was_unread) mark(*user, request.user, kNoOrigin, request.notification_id, false);
             }
             done.unread_count = user->row.unread;
         }

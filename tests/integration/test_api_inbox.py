@@ -247,6 +247,21 @@ def test_marking_reaches_sync_connections(world):
     assert stranger.until_mark() == []
 
 
+def test_deleting_what_is_unread_reaches_sync_connections(world):
+    user = world.user()
+    syncing, plain = world.receiver(user=user, sync=True), world.receiver(user=user)
+    for n in range(3):
+        world.notify(user, id=str(n))
+    assert world.of_user(user, "/notifications/1/read", "POST").status == 200
+    for n in (1, 2, 2):
+        world.of_user(user, f"/notifications/{n}", "DELETE")
+    world.mark()
+    assert [m["data"] for m in syncing.until_mark() if m["type"] != "notification"] == [
+        {"notificationId": "1", "unreadCount": 2}, {"notificationId": "2", "unreadCount": 1}]
+    assert [m["type"] for m in plain.until_mark()] == ["notification"] * 3
+    assert world.notifications(user)["unreadCount"] == 1
+
+
 def test_a_mark_of_the_socket_shows_in_the_inbox(world):
     user = world.user()
     receiver = world.receiver(user=user)

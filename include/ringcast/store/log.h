@@ -114,7 +114,9 @@ struct ReadAll {  // -> ReadMark to all cores, unless none was unread; then Read
     Ticket ticket;
     UserId user;
 };
-struct Remove {  // -> RemoveAnswer
+/// An unread notification that is removed is one less to read. -> ReadMark to all cores, if it was unread;
+/// then RemoveAnswer
+struct Remove {
     Ticket ticket;
     UserId user;
     std::string notification_id;

@@ -90,6 +90,21 @@ TEST_P(LogContract, NotificationIdWithAnotherContentIsAConflictAndNothingIsDone)
     EXPECT_EQ(h.notify("grace", "n1", R"({"other":1})").verdict, Verdict::accepted);  // the id is ada's alone
 }
 
+TEST_P(LogContract, RemovingWhatIsUnreadIsAReadMark) {
+    Harness h;
+    h.notify("ada", "n1", "{}");
+    h.notify("ada", "n2", "{}");
+    h.mark("ada", "n1");
+    auto const before = h.out.marks().size();
+    EXPECT_EQ(h.remove("ada", "n1").unread_count, 1u);
+    EXPECT_EQ(h.out.marks().size(), before);
+    EXPECT_EQ(h.remove("ada", "n2").unread_count, 0u);
+    ASSERT_EQ(h.out.marks().size(), before + 1);
+    EXPECT_EQ(h.out.marks().back()->notification_id, "n2");
+    EXPECT_EQ(h.out.marks().back()->unread_count, 0u);
+    EXPECT_GT(h.out.marks().back()->offset, 2u);
+}
+
 TEST_P(LogContract, RemovedNotificationMayComeAgain) {
     Harness h;
     h.notify("ada", "n1", "{}");

@@ -207,9 +207,15 @@ class Model {
         auto& u = user(a_user());
         auto const id = an_id();
         auto* item = u.notification(id);
+        bool const was_unread = item && !item->read;
         auto const answer = h_.remove(last_user_, id);
         EXPECT_EQ(answer.found, item != nullptr);
+        EXPECT_EQ(h_.out.marks().size(), was_unread ? 1u : 0u);
         if (item) u.items.erase(u.items.begin() + (item - u.items.data()));
+        if (was_unread) {
+            u.newest = ++sequence_;
+            u.items.push_back({sequence_, Record::Kind::read_mark, id, "", false, u.unread(), h_.now});
+        }
         EXPECT_EQ(answer.unread_count, u.unread());
         forget_events();
     }
