@@ -283,7 +283,7 @@ void Worker::on_api_bytes(int descriptor, std::string_view bytes) {
             }
         }
         answers +=
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"id\":\"raw\"}";
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"id\":\"raw\"}";
     }
     if (!answers.empty()) answer(descriptor, false, std::move(answers));
     if (used == bytes.size()) {
