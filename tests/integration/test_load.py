@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ringcast.server import program
+from ringcast.server import Process, build_dir, program
 from support_lossy import LossyServer
 
 
@@ -130,6 +130,20 @@ def test_says_what_it_found_to_people(server):
     assert done.returncode == 0, done.stdout
     assert "all is well" in done.stdout and "topic: last receiver" in done.stdout
     assert done.stderr == "", "no progress line where there is no terminal"
+
+
+@pytest.mark.parametrize("scenario, args", [("fanout", ["--in-flight", 4]), ("targeted", []), ("mixed", ["--rate", 20])])
+def test_drives_the_ceiling_in_the_same_way(scenario, args):
+    raw = Process([build_dir() / "bench" / "raw_limit", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"],
+                  wait_for=r"raw_limit ready")
+    try:
+        clients, api = re.search(r"ready clients (\S+) api (\S+)", raw.stderr).groups()
+        result = run(scenario, "-n", 100, "--no-ack", "--url", f"ws://{clients}/ws", "--api", f"http://{api}",
+                     "--server-pid", raw.pid, *args, *BRIEF)
+        expect_well(result, 100)
+        assert result["deliveries"]["measured"] > 0
+    finally:
+        raw.kill()
 
 
 # --- what must be found
