@@ -35,9 +35,9 @@ constexpr Duration kMeasureEvery = seconds(1);
 constexpr Duration kCutEvery = seconds(1);  // while a reader holds it
 constexpr uint32_t kExpireRows = 64;        // that a batch deletes by the way
 constexpr int64_t kFreePagesMin = 1'024;    // and a quarter of the file: then it is cut
-constexpr uint64_t kIdleShare = 4;          // of wal_frames_max: then they are moved while nobody waits
-constexpr uint32_t kSweepRowsBeside = 32;   // in the transaction of somebody's request
-constexpr uint32_t kSweepSlice = 8;         // rows, between two looks at the clock
+constexpr uint64_t kIdleShare = 4;  // of wal_frames_max: then they are moved while nobody waits, or much goes
+constexpr uint32_t kSweepRowsBeside = 16;  // in the transaction of somebody's request
+constexpr uint32_t kSweepSlice = 8;        // rows, between two looks at the clock
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(64)";
 
 // A key whose publication is under way, and who waits for its outcome.
@@ -165,7 +165,8 @@ class SqliteLog::Impl {
     void checkpoint_if_due() {
         uint64_t const frames = db_->wal_frames();
         if (frames < checkpointed_) checkpointed_ = 0;
-        if (frames - checkpointed_ < options_.wal_frames_max / (queue_.empty() ? kIdleShare : 1)) return;
+        if (frames - checkpointed_ < options_.wal_frames_max / (queue_.empty() || sweeping_ ? kIdleShare : 1))
+            return;
         checkpointed_ = frames;
         guarded([this] { db_->checkpoint(); });
     }
