@@ -176,8 +176,15 @@ class Session final : private ws::ConnectionHandler {
     void give_up_replay();
     void send_held(std::size_t count);
     void send_held_before(uint64_t offset);
+    /// Of what waits behind the replay, only what is still wanted.
     template <class Wanted>
-    void keep_held(Wanted&& wanted);
+    void keep_held(Wanted&& wanted) {
+        std::erase_if(replay_->held, [&](const Held& waiting) {
+            if (wanted(*waiting.publication)) return false;
+            replay_->held_bytes -= waiting.frame.size();
+            return true;
+        });
+    }
     void drop_held_of(const std::set<std::string, std::less<>>& topics);
     void ask_for_offset(const std::optional<proto::MessageId>& id, uint32_t claim, bool gap);
     void ask_again_with_marks();

@@ -191,6 +191,18 @@ def test_token_mints_what_the_server_takes(tmp_path):
     assert unpadded(signature) == expected
 
 
+def test_listens_with_a_token_that_it_has_minted(start_server, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("the secret of this test, which is long enough\n")
+    server = start_server(settings={"auth": {"mode": "jwt", "jwt": {"algorithms": ["HS256"], "secret_file": str(secret)}}})
+    token = run("token", "--secret-file", str(secret), "--user", "7", "--expires", "10m").stdout.strip()
+    assert "unauthorized" in run("listen", "--url", url(server), "--user", "7", "--count", "1").stderr
+    publish(server, "--user", "7", "--title", "hello")
+    heard = run("listen", "--url", url(server), "--replay", "--count", "1", env={"RINGCAST_TOKEN": token})
+    assert "listening as the token's user" in heard.stderr and '"title":"hello"' in heard.stdout, heard
+    assert "--user or --token" in run("listen", "--url", url(server), "--topic", "t", "--replay").stderr
+
+
 @pytest.mark.parametrize("args, word", [
     (["--user", "7"], "--secret-file"),
     (["--secret-file", "/nonexistent", "--user", "7"], "/nonexistent"),

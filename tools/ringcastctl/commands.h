@@ -13,7 +13,7 @@ namespace rc::ctl {
 
 struct ListenOptions {
     std::string url = "ws://127.0.0.1:5000/ws";
-    std::optional<std::string> user;
+    std::optional<std::string> user, token;
     std::vector<std::string> topics;
     std::optional<std::string> since;
     bool replay_unread = false;

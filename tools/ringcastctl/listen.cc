@@ -42,11 +42,14 @@ std::string subscribe_json(const ListenOptions& options) {
         }
         field("topics", list + ']');
     }
-    if (options.since) {
-        std::string since;
-        proto::append_json_string(since, *options.since);
-        field("since", since);
-    }
+    auto const text_field = [&field](std::string_view name, const std::optional<std::string>& text) {
+        if (!text) return;
+        std::string json;
+        proto::append_json_string(json, *text);
+        field(name, json);
+    };
+    text_field("token", options.token);
+    text_field("since", options.since);
     if (options.replay_unread) field("replay", R"("unread")");
     return fmt::format(R"({{"type":"subscribe","id":{},"data":{{{}}}}})", kSubscribeId, data);
 }

@@ -23,18 +23,24 @@ using rc::ctl::TokenOptions;
 CLI::App* add_listen(CLI::App& app, ListenOptions& options) {
     auto* command = app.add_subcommand("listen", "subscribe and print what comes, a message a line");
     command->add_option("--url", options.url, "the server's client address")->capture_default_str();
-    auto* user = command->add_option("--user", options.user, "receive what is addressed to this user");
+    command->add_option("--user", options.user, "receive what is addressed to this user");
     command->add_option("--topic", options.topics, "receive this topic; may repeat");
+    command
+        ->add_option("--token", options.token,
+                     "proves the user (mode jwt); others see the command line, so better by the environment")
+        ->envname("RINGCAST_TOKEN");
     auto* since = command->add_option("--since", options.since,
                                       "first what came since this offset; 0: all that is kept");
     auto* replay =
         command->add_flag("--replay", options.replay_unread, "first the user's unread notifications");
-    since->needs(user)->excludes(replay);
-    replay->needs(user);
+    since->excludes(replay);
     command->add_option("--count", options.count, "end after this many messages");
     command->add_flag("--raw", options.raw, "print messages as they came");
     command->callback([&options] {
-        if (!options.user && options.topics.empty()) throw CLI::RequiredError("--user or --topic");
+        bool const has_user = options.user || options.token;
+        if (!has_user && options.topics.empty()) throw CLI::RequiredError("--user, --token or --topic");
+        if (!has_user && (options.since || options.replay_unread))
+            throw CLI::RequiresError(options.since ? "--since" : "--replay", "--user or --token");
     });
     return command;
 }
