@@ -147,7 +147,9 @@ class Listener {
     }
 
     void subscribed(simdjson::dom::element ack) {
-        std::string who = options_.user ? fmt::format("user {}", *options_.user) : "anybody";
+        std::string who = options_.user    ? fmt::format("user {}", *options_.user)
+                          : options_.token ? "the token's user"
+                                           : "anybody";
         for (const auto& topic : options_.topics)
             who += (&topic == &options_.topics.front() ? ", topics " : " ") + topic;
         std::string_view offset;
