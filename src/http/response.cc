@@ -39,7 +39,6 @@ std::string_view reason_phrase(int status) {
         case 409: return "Conflict";
         case 411: return "Length Required";
         case 413: return "Content Too Large";
-        case 414: return "URI Too Long";
         case 415: return "Unsupported Media Type";
         case 417: return "Expectation Failed";
         case 426: return "Upgrade Required";

@@ -497,7 +497,7 @@ HOST = b"Host: h\r\n"
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 8192 + b"\r\n\r\n", {431}),
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: x\r\n" * 64 + b"\r\n", {431}),
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: x\r\n" * 10_000 + b"\r\n", {431}),
-        (b"GET /" + b"x" * 2048 + b" HTTP/1.1\r\n" + HOST + b"\r\n", {414, 431}),
+        (b"GET /" + b"x" * 8192 + b" HTTP/1.1\r\n" + HOST + b"\r\n", {431}),
         # H15
         (b"GET * HTTP/1.1\r\n" + HOST + b"\r\n", {400, 404}),
         (b"GET h:80 HTTP/1.1\r\n" + HOST + b"\r\n", {400}),

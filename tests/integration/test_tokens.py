@@ -221,7 +221,7 @@ def test_h16_a_token_that_cannot_be_read_in_one_way_is_refused(server):
     good = token()
     assert status(server, f"/ws?token={good}&token={good}") == 400
     assert status(server, f"/ws?token={good}%zz") == 400
-    assert status(server, "/ws?token=" + "a" * 65536) in (414, 431)
+    assert status(server, "/ws?token=" + "a" * 65536) == 431
     assert status(server, headers=[("Authorization", "Bearer " + good)] * 2) == 400
 
 

@@ -33,8 +33,8 @@ TEST(Response, HasNoLengthWhereThereCanBeNoBody) {
 }
 
 TEST(Response, KnowsEveryStatusItSends) {
-    for (int status : {100, 101, 200, 204, 400, 401, 403, 404, 405, 408, 409, 411,
-                       413, 414, 415, 417, 426, 429, 431, 500, 501, 503, 505}) {
+    for (int status : {100, 101, 200, 204, 400, 401, 403, 404, 405, 408, 409,
+                       411, 413, 415, 417, 426, 429, 431, 500, 501, 503, 505}) {
         EXPECT_FALSE(reason_phrase(status).empty()) << status;
     }
     EXPECT_TRUE(reason_phrase(299).empty());
