@@ -24,7 +24,7 @@ class Unheard(Server):
     """A server with this as stderr, so that its ready line cannot be awaited."""
 
     def __init__(self, stderr, tmp_path):
-        self.data_dir = tmp_path / "data"
+        self.data_dir, self._api_key = tmp_path / "data", None
         client_port, api_port = a_free_port(), a_free_port()
         self.process = subprocess.Popen(
             [program("ringcastd"), "--listen", f"127.0.0.1:{client_port}", "--api-listen", f"127.0.0.1:{api_port}",
@@ -126,7 +126,8 @@ def test_a_log_that_is_read_again_goes_on(tmp_path):
                     say_much(server, 1)
                 return heard.count(b"closing 127.0.0.1") > 200
             eventually(says_something_new)
-            assert metrics(server, "log_lines_dropped_total")["log_lines_dropped_total"] == dropped
+            # The question of before is in the access log, too late for its own answer.
+            assert metrics(server, "log_lines_dropped_total")["log_lines_dropped_total"] <= dropped + 1
             server.end()
         finally:
             server.process.kill()

@@ -34,12 +34,14 @@ def check_crowds(server, count):
     crowd(server, 1000)  # by then every receive buffer has been used
     warm, descriptors = settled_rss(server), server.descriptors()
     full = crowd(server, count)
-    once = settled_rss(server)
-    crowd(server, count)
+    once, again = settled_rss(server), []
+    for _ in range(3):  # the allocator gives back now more, now less
+        crowd(server, count)
+        again.append(settled_rss(server))
     assert server.descriptors() == descriptors
     if not build_has_sanitizer():
         assert full > warm and once - warm < KEPT_MAX, (warm, full, once)
-        assert settled_rss(server) - once < 1 << 20, "it grows with each crowd"
+        assert min(again) - once < 1 << 20, f"it grows with each crowd: {once}, {again}"
 
 
 def test_a_crowd_is_reached_and_leaves_nothing(start_server):
