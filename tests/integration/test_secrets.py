@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ringcast import Server
+from ringcast import Server, build_has_sanitizer
 from ringcast.client import WsClient
 from ringcast.http_wire import Connection, build
 from ringcast.server import program
@@ -140,7 +140,8 @@ def test_the_last_words_of_a_crash_hold_none(number):
     server = Server(env={"RINGCAST_API_KEY": GOOD}, settings={"log_level": "debug"})
     run_api(server)
     server.signal(number)
-    assert server.wait_for_exit() == -number
+    status = server.wait_for_exit()
+    assert status == -number or build_has_sanitizer(), "a sanitizer has last words of its own"
     assert MARK not in server.stderr
     server.cleanup()
 
