@@ -144,6 +144,13 @@ def told(server, text):
         return answer["data"]["code"] if answer["type"] == "error" else answer["type"]
 
 
+def test_h18_a_cookie_that_the_browser_adds_to_a_strangers_page_opens_nothing(server):
+    cookie = ("Cookie", "session=" + token())
+    assert status(server, headers=[cookie, ("Origin", "https://ok.example")]) == 101
+    for origin in ("https://evil.example", "https://ok.example.evil.example", "http://ok.example", "null"):
+        assert status(server, headers=[cookie, ("Origin", origin)]) == 403, origin
+
+
 @pytest.mark.smoke
 def test_a_token_proves_the_user_in_each_place(server):
     good = token()
