@@ -61,9 +61,9 @@ class Reactor : public CoreBound {
     /// tick.
     void wake_by(MonoTime time) { wake_by_ = std::min(wake_by_, time); }
 
-    /// Whether one more one-way mail to `to` has a place; `n` of them. Open requests do not matter: what
-    /// they wait for may be this very mail.
-    [[nodiscard]] bool has_place(CoreId to);
+    /// Whether one more one-way mail to `to` has a place, and leaves so many to others. Open requests do not
+    /// matter: what they wait for may be this very mail.
+    [[nodiscard]] bool has_place(CoreId to, uint32_t left_to_others = 0);
     /// Whether one more request to `to` has a place, and its answer too.
     [[nodiscard]] bool may_request(CoreId to);
     /// Queues a mail; it leaves at the end of the turn. A place must be there (has_place).
@@ -76,6 +76,7 @@ class Reactor : public CoreBound {
     [[nodiscard]] const metrics::Histogram& turn_times() const { return turn_times_; }
 
   private:
+    void catch_up();
     void drain_mail();
     bool take(Mailbox& box, const Mail& mail);
     void post(CoreId to, const Mail& mail, Mail::Role role);

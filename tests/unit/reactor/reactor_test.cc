@@ -319,6 +319,55 @@ struct Thing : CoreBound {
     void touch() const { assert_own_core(); }
 };
 
+/// Receives a socket's pieces one by one, and says how many it had when its deadline came.
+struct Reader final : io::CompletionSink {
+    Reader(Reactor& reactor, io::File file) : reactor(reactor), file(file) {
+        reactor.ring().bind(1, *this);
+        ask();
+    }
+    void ask() { reactor.ring().recv(operation, token, file, io::ReceiveMode::once); }
+    void on_completion(const io::Completion& completion) override {
+        operation.finish();
+        if (completion.result <= 0) return;
+        ++pieces;
+        ask();
+    }
+    Reactor& reactor;
+    io::File file;
+    io::Token token{.slot = 1, .generation = 1, .table = 1, .kind = io::Kind::recv};
+    io::Operation operation;
+    uint32_t pieces = 0;
+    struct Deadline : io::Timer {
+        explicit Deadline(Reader& reader)
+            : io::Timer([](io::Timer& timer) {
+                  auto& self = static_cast<Deadline&>(timer);
+                  self.pieces = self.reader.pieces;
+              }),
+              reader(reader) {}
+        Reader& reader;
+        uint32_t pieces = UINT32_MAX;
+    } deadline{*this};
+};
+
+// Whatever came while the core stood still came in time: also what a second receive has to fetch.
+TEST(Reactor, AfterAStandstillAllThatHasComeIsTakenBeforeTheDeadlines) {
+    World world(1);
+    auto& ring = *world.rings[0];
+    auto const file = ring.open_socket();
+    CoreScope const scope(0);
+    Reader reader(*world.reactors[0], file);
+    world.turn(0);
+    world.reactors[0]->timers().arm(reader.deadline, world.clock.now() + seconds(10));
+    for (auto piece : {"a", "b", "c"})
+        ring.socket(file).deliver(piece);
+    world.clock.advance(minutes(1));
+    world.turn(0);
+    EXPECT_EQ(reader.deadline.pieces, 3U);
+    ring.socket(file).deliver_end();
+    world.turn(0);
+    world.turn(0);
+}
+
 TEST(CoreBoundDeathTest, AnotherCoreMayNotTouchIt) {
     CoreScope const scope(1);
     Thing thing;
