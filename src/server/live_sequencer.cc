@@ -3,6 +3,11 @@
 #include "ringcast/base/hash.h"
 
 namespace rc::server {
+namespace {
+
+constexpr uint32_t kPartForSingles = 8;  // one part of so many of a mailbox's places
+
+}  // namespace
 
 LiveSequencer::LiveSequencer(reactor::Reactor& reactor, uint32_t workers)
     : reactor_(reactor), workers_(workers) {
@@ -31,7 +36,7 @@ void LiveSequencer::on_mail(const reactor::Mail& mail) {
         return;
     }
     auto [request, token] = Parcel<LiveRequest>::open(mail);
-    Asked asked{mail.from, token, std::move(request->publication), 0};
+    Asked asked{mail.from, token, std::move(request->publication), request->may_wait, 0};
     if (waiting_.empty() && post(asked)) {
         accepted_.push_back(std::move(asked));
     } else if (request->may_wait || !waiting_.empty()) {
@@ -43,10 +48,12 @@ void LiveSequencer::on_mail(const reactor::Mail& mail) {
     }
 }
 
-// All mailboxes or none: this core is their only producer, so a place that is there stays there.
+// All mailboxes or none: this core is their only producer, so a place that is there stays there. What may
+// wait leaves some: beside a batch, and a core that is slow to take it, single publications would find none.
 bool LiveSequencer::post(Asked& asked) {
+    uint32_t const left_to_others = asked.may_wait ? reactor_.mesh().places() / kPartForSingles : 0;
     for (uint32_t core = 0; core < workers_; ++core) {
-        if (!reactor_.has_place(static_cast<reactor::CoreId>(core))) return false;
+        if (!reactor_.has_place(static_cast<reactor::CoreId>(core), left_to_others)) return false;
     }
     uint64_t const stamp = reactor_.mesh().next_stamp();
     asked.turn = reactor_.turns();

@@ -36,6 +36,7 @@ class LiveSequencer final : public reactor::MailSink, public reactor::Work {
         reactor::CoreId from;
         uint64_t token;
         std::shared_ptr<const LivePublication> publication;
+        bool may_wait = false;
         uint64_t turn = 0;  // in which it was posted
     };
     bool post(Asked& asked);
