@@ -288,11 +288,12 @@ void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<prot
         return refuse(Errc::subscription_failed, "too many replays wait behind the one that is under way",
                       id);
     }
-    if ((resumes || subscribe.offsets) && has_user && !core_.store().has_place()) {
+    bool const asks_store = (resumes || subscribe.offsets) && has_user;
+    if (asks_store && !core_.store().has_place()) {
         return refuse(Errc::internal_error, "the store is busy; try again", id);
     }
 
-    auto parts = parts_of(subscribe);
+    auto parts = parts_of(subscribe, asks_store);
     // What a client's first proof brings holds at once, as its user does; a newer one when this has
     // succeeded.
     if (fresh && user_.text.empty()) {
@@ -316,7 +317,7 @@ void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<prot
     // With the user's updates turned off a resume has nothing to send either, but is answered.
     if (resumes && receiving_) {
         start_replay(resume_of(subscribe, id, claim(std::move(parts))));
-    } else if ((resumes || subscribe.offsets) && has_user) {
+    } else if (asks_store) {
         ask_for_offset(id, claim(std::move(parts)), false);
     } else {
         stand(parts);
@@ -329,11 +330,11 @@ void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<prot
     }
 }
 
-Claims::Parts Session::parts_of(const proto::Subscribe& subscribe) const {
+Claims::Parts Session::parts_of(const proto::Subscribe& subscribe, bool to_claim) const {
     static const Claims::Parts kNone;
     auto const& open = claims_ ? claims_->open() : kNone;
     Claims::Parts parts;
-    if (subscribe.topics) {
+    if (subscribe.topics && (to_claim || claims_)) {
         for (const auto& topic : *subscribe.topics) {
             if (!core_.shard().holds(slot(), topic) || open.topics.contains(topic))
                 parts.topics.insert(topic);
@@ -352,13 +353,9 @@ uint32_t Session::claim(Claims::Parts&& parts) {
     return claims_->add(std::move(parts));
 }
 
-void Session::settle(const Claims::Parts& parts) {
-    if (claims_) claims_->settle(parts);
-}
-
 // The oldest of too many connections of the user goes, perhaps this one.
 void Session::stand(Claims::Parts& parts) {
-    settle(parts);
+    if (claims_) claims_->settle(parts);
     if (parts.proof) take_proof(std::move(*parts.proof));
     if (parts.user) core_.user_limit().joined(user_);
 }
@@ -405,7 +402,7 @@ void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto:
     if (unsubscribe.topics) {
         for (const auto& topic : *unsubscribe.topics)
             shard.unsubscribe(slot(), topic);
-        settle({.topics = {unsubscribe.topics->begin(), unsubscribe.topics->end()}});
+        if (claims_) claims_->settle({.topics = {unsubscribe.topics->begin(), unsubscribe.topics->end()}});
         if (replay_) drop_held_of({unsubscribe.topics->begin(), unsubscribe.topics->end()});
     } else {
         shard.drop_topics(slot());

@@ -162,10 +162,10 @@ class Session final : private ws::ConnectionHandler {
     /// Likewise, and counts it as a delivery.
     void send_delivery(const FrameRef& frame);
 
-    /// What it asks for that is not there, or is there by a claim alone.
-    [[nodiscard]] Claims::Parts parts_of(const proto::Subscribe& subscribe) const;
+    /// What it asks for that is not there, or is there by a claim alone. Topics only where that matters: when
+    /// a claim is open, or is to be made of it.
+    [[nodiscard]] Claims::Parts parts_of(const proto::Subscribe& subscribe, bool to_claim) const;
     uint32_t claim(Claims::Parts&& parts);
-    void settle(const Claims::Parts& parts);
     void stand(Claims::Parts& parts);
     void succeed(uint32_t claim);
     void take_back(uint32_t claim);

@@ -242,7 +242,7 @@ void Session::take_proof(auth::Identity&& identity) {
             shard.unsubscribe(slot(), topic);
             dropped.topics.insert(topic);
         }
-        settle(dropped);
+        if (claims_) claims_->settle(dropped);
         if (replay_) drop_held_of(dropped.topics);
     }
     arm_timer();
