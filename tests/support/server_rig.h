@@ -14,10 +14,12 @@
 #include "ringcast/store/log.h"
 
 /// The parts of a whole server in one thread: workers, the store's core, and main's place in the mesh, each
-/// on a FakeRing. Whose turn it is, what time it is and what the peers do is the owner's business.
+/// on a simulated ring. Whose turn it is, what time it is and what the peers do is the owner's business.
 namespace rc::test {
 
-class ServerRig {
+/// @tparam SimulatedRing  FakeRing, or one that is made for measuring (bench/support/lean_ring.h)
+template <class SimulatedRing>
+class BasicServerRig {
   public:
     static constexpr int kClientListener = 1, kApiListener = 2;
 
@@ -37,7 +39,7 @@ class ServerRig {
         server::KeyFetcher::Fetch fetch_keys = {};
     };
 
-    ServerRig(const Options& options, io::Clock& clock, io::Entropy& entropy)
+    BasicServerRig(const Options& options, io::Clock& clock, io::Entropy& entropy)
         : mesh_(options.workers + 2 + (options.make_token_keys ? 1 : 0) + (options.fetch_keys ? 1 : 0),
                 options.mailbox_places),
           shared_{.config = options.config,
@@ -60,7 +62,7 @@ class ServerRig {
         for (uint32_t i = 0; i < mesh_.size(); ++i) {
             auto const id = static_cast<reactor::CoreId>(i);
             reactor::CoreScope const scope(id);
-            rings_.push_back(std::make_unique<FakeRing>(options.buffer_bytes));
+            rings_.push_back(std::make_unique<SimulatedRing>(options.buffer_bytes));
             rings_.back()->set_direct_slots(options.direct_slots);
             mesh_.attach(id, *rings_.back());
             reactors_.push_back(std::make_unique<reactor::Reactor>(id, *rings_.back(), clock, mesh_));
@@ -82,15 +84,15 @@ class ServerRig {
         programs_.push_back(options.make_main(*reactors_[shared_.main]));
     }
     /// Every program has ended.
-    ~ServerRig() {
+    ~BasicServerRig() {
         while (!programs_.empty()) {
             reactor::CoreScope const scope(static_cast<reactor::CoreId>(programs_.size() - 1));
             programs_.pop_back();
         }
         server::drop_mail(mesh_);
     }
-    ServerRig(const ServerRig&) = delete;
-    ServerRig& operator=(const ServerRig&) = delete;
+    BasicServerRig(const BasicServerRig&) = delete;
+    BasicServerRig& operator=(const BasicServerRig&) = delete;
 
     /// One turn, then the question that a core's loop asks. @return whether its program has ended.
     bool turn(uint32_t participant, Duration wait_max) {
@@ -113,7 +115,7 @@ class ServerRig {
     [[nodiscard]] reactor::Mesh& mesh() { return mesh_; }
     [[nodiscard]] server::Shared& shared() { return shared_; }
     [[nodiscard]] server::Core& core(uint32_t worker) { return *shared_.cores[worker]; }
-    [[nodiscard]] FakeRing& ring(uint32_t participant) { return *rings_[participant]; }
+    [[nodiscard]] SimulatedRing& ring(uint32_t participant) { return *rings_[participant]; }
     [[nodiscard]] reactor::Reactor& reactor(uint32_t participant) { return *reactors_[participant]; }
     [[nodiscard]] reactor::CoreProgram& program(uint32_t participant) { return *programs_[participant]; }
     [[nodiscard]] bool has_mail(uint32_t participant) {
@@ -148,9 +150,11 @@ class ServerRig {
     reactor::Mesh mesh_;
     server::StoreMetrics store_metrics_;
     server::Shared shared_;
-    std::vector<std::unique_ptr<FakeRing>> rings_;
+    std::vector<std::unique_ptr<SimulatedRing>> rings_;
     std::vector<std::unique_ptr<reactor::Reactor>> reactors_;
     std::vector<std::unique_ptr<reactor::CoreProgram>> programs_;
 };
+
+using ServerRig = BasicServerRig<FakeRing>;
 
 }  // namespace rc::test
