@@ -117,7 +117,7 @@ class Connection final : public net::StreamHandler {
     Server& server_;
     const net::PeerAddress peer_;
     const uint32_t listener_;
-    net::Stream stream_;
+    net::HeldStream stream_;
     net::StreamHandle handle_;  // the stream's, which forgets it when it closes
     Deadline deadline_;         // of the phase: whole head, next body byte, next request, peer's FIN
     SendLook send_look_;        // armed while there is something unsent
@@ -462,7 +462,7 @@ void Server::on_accept(io::File file, const net::PeerAddress& peer, uint32_t lis
 
 Connection* Server::find(net::StreamHandle handle) {
     net::Stream* stream = table_.find(handle);
-    return stream ? static_cast<Connection*>(&stream->handler()) : nullptr;
+    return stream ? static_cast<Connection*>(&static_cast<net::HeldStream*>(stream)->handler()) : nullptr;
 }
 
 void Server::respond(RequestHandle handle, const Response& response) {

@@ -11,48 +11,64 @@ constexpr uint64_t kSendBytesMax = 256ULL * 1024;  // gathered into one send
 // --- FrameQueue
 
 void FrameQueue::push(FrameRef frame) {
-    if (capacity_ == 0) {
-        if (count_ == 0) {
-            inline_ = std::move(frame);
-            count_ = 1;
-            return;
-        }
-        ring_ = std::make_unique<FrameRef[]>(4);
-        ring_[0] = std::move(inline_);
-        capacity_ = 4;
-        first_ = 0;
-    } else if (count_ == capacity_) {
-        auto wider = std::make_unique<FrameRef[]>(std::size_t{capacity_} * 2);
-        for (uint32_t i = 0; i < count_; ++i)
-            wider[i] = std::move(ring_[(first_ + i) & (capacity_ - 1)]);
-        ring_ = std::move(wider);
-        capacity_ *= 2;
-        first_ = 0;
+    if (holds_ == Holds::none) {
+        one_ = std::move(frame);
+        holds_ = Holds::one;
+        return;
     }
-    ring_[(first_ + count_++) & (capacity_ - 1)] = std::move(frame);
+    if (holds_ == Holds::one) become_ring();
+    Ring& ring = *ring_;
+    if (ring.count == ring.capacity) {
+        auto wider = std::make_unique<FrameRef[]>(std::size_t{ring.capacity} * 2);
+        for (uint32_t i = 0; i < ring.count; ++i)
+            wider[i] = std::move(ring.frames[(ring.first + i) & (ring.capacity - 1)]);
+        ring.frames = std::move(wider);
+        ring.capacity *= 2;
+        ring.first = 0;
+    }
+    ring.bytes += frame.size();
+    ring.frames[(ring.first + ring.count++) & (ring.capacity - 1)] = std::move(frame);
+}
+
+void FrameQueue::become_ring() {
+    constexpr uint32_t kCapacityMin = 4;
+    auto ring = std::make_unique<Ring>();
+    ring->frames = std::make_unique<FrameRef[]>(kCapacityMin);
+    ring->capacity = kCapacityMin;
+    ring->bytes = one_.size();
+    ring->frames[0] = std::move(one_);
+    ring->count = ring->lent = 1;
+    one_.~FrameRef();
+    ring_ = ring.release();
+    holds_ = Holds::ring;
 }
 
 void FrameQueue::pop() {
-    RC_ASSERT(count_ > 0);
-    if (capacity_ == 0) {
-        inline_ = FrameRef();
-    } else {
-        ring_[first_] = FrameRef();
-        first_ = (first_ + 1) & (capacity_ - 1);
-    }
-    if (--count_ == 0) clear();
+    RC_ASSERT(!empty());
+    if (count() == 1) return clear();
+    ring_->bytes -= at(0).size();
+    ring_->frames[ring_->first] = FrameRef();
+    ring_->first = (ring_->first + 1) & (ring_->capacity - 1);
+    --ring_->count;
 }
 
 void FrameQueue::pop_last() {
-    RC_ASSERT(count_ > 0);
-    if (capacity_ != 0) ring_[(first_ + count_ - 1) & (capacity_ - 1)] = FrameRef();
-    if (--count_ == 0) clear();
+    RC_ASSERT(!empty());
+    if (count() == 1) return clear();
+    uint32_t const last = --ring_->count;
+    FrameRef& frame = ring_->frames[(ring_->first + last) & (ring_->capacity - 1)];
+    ring_->bytes -= frame.size();
+    frame = FrameRef();
 }
 
 void FrameQueue::clear() {
-    inline_ = FrameRef();
-    ring_.reset();
-    first_ = count_ = capacity_ = 0;
+    if (holds_ == Holds::ring) {
+        delete ring_;
+        new (&one_) FrameRef();
+    } else {
+        one_ = FrameRef();
+    }
+    holds_ = Holds::none;
 }
 
 // --- Stream
@@ -62,15 +78,16 @@ Stream::~Stream() {
 }
 
 io::Token Stream::token(io::Kind kind) const {
-    return {handle_.slot, handle_.generation, table_.table_id_, kind};
+    return {handle_.slot, handle_.generation, table().table_id_, kind};
 }
 
 bool Stream::open(io::File file, io::ReceiveMode mode) {
-    assert_own_core();
+    table().assert_own_core();
     RC_ASSERT(state_ == State::idle && file.is_open());
-    if (!table_.add(*this)) return false;
-    file_ = file;
-    mode_ = mode;
+    if (!table().add(*this)) return false;
+    file_index_ = file.index;
+    file_direct_ = file.direct;
+    receives_once_ = mode == io::ReceiveMode::once;
     state_ = State::open;
     start_receive();
     return true;
@@ -78,32 +95,30 @@ bool Stream::open(io::File file, io::ReceiveMode mode) {
 
 void Stream::queue(FrameRef frame) {
     if (state_ != State::open || finishing_) return;
-    unsent_bytes_ += frame.size();
     frames_.push(std::move(frame));
-    if (!send_.in_flight()) table_.mark_dirty(*this);
+    if (!send_.in_flight()) table().mark_dirty(*this);
 }
 
 bool Stream::stalled() const {
-    return send_.in_flight() && send_turn_ != static_cast<uint32_t>(table_.reactor_.turns());
+    return send_.in_flight() && send_turn_ != static_cast<uint32_t>(table().reactor_.turns());
 }
 
 void Stream::drop_unsent() {
-    uint32_t const keep = std::max(send_.in_flight() ? lent_frames_ : 0, front_sent_ > 0 ? 1U : 0U);
-    while (frames_.count() > keep) {
-        unsent_bytes_ -= frames_.at(frames_.count() - 1).size();
+    uint32_t const keep = std::max(send_.in_flight() ? frames_.lent() : 0, front_sent_ > 0 ? 1U : 0U);
+    while (frames_.count() > keep)
         frames_.pop_last();
-    }
 }
 
 void Stream::start_receive() {
     if (state_ != State::open || receive_.in_flight() || receive_paused_ || end_seen_ || parked_) return;
-    table_.reactor_.ring().recv(receive_, token(io::Kind::recv), file_, mode_);
+    table().reactor_.ring().recv(receive_, token(io::Kind::recv), file(),
+                                 receives_once_ ? io::ReceiveMode::once : io::ReceiveMode::multishot);
 }
 
 void Stream::pause_receive() {
     receive_paused_ = true;
-    if (state_ == State::open && mode_ == io::ReceiveMode::multishot && receive_.in_flight()) {
-        table_.reactor_.ring().cancel(receive_, token(io::Kind::recv));
+    if (state_ == State::open && !receives_once_ && receive_.in_flight()) {
+        table().reactor_.ring().cancel(receive_, token(io::Kind::recv));
     }
 }
 
@@ -123,7 +138,7 @@ void Stream::resume_receive() {
 void Stream::finish() {
     if (state_ != State::open || finishing_) return;
     finishing_ = true;
-    table_.mark_dirty(*this);
+    table().mark_dirty(*this);
 }
 
 void Stream::start_send() {
@@ -132,7 +147,7 @@ void Stream::start_send() {
         if (finishing_ && !fin_sent_) {
             fin_sent_ = true;
             static_cast<void>(
-                table_.reactor_.ring().shutdown_send(shutdown_, token(io::Kind::shutdown), file_));
+                table().reactor_.ring().shutdown_send(shutdown_, token(io::Kind::shutdown), file()));
         }
         return;
     }
@@ -146,24 +161,26 @@ void Stream::start_send() {
         bytes += view.size();
         skip = 0;
     }
-    send_turn_ = static_cast<uint32_t>(table_.reactor_.turns());
-    lent_frames_ = n;
-    table_.metrics.sends.add();
-    table_.reactor_.ring().send(send_, token(io::Kind::send), file_, {parts.data(), n});
+    send_turn_ = static_cast<uint32_t>(table().reactor_.turns());
+    frames_.lend(n);
+    table().metrics.sends.add();
+    table().reactor_.ring().send(send_, token(io::Kind::send), file(), {parts.data(), n});
 }
 
 void Stream::begin_close() {
     if (state_ != State::open) return;
     state_ = State::closing;
-    auto& ring = table_.reactor_.ring();
+    auto& ring = table().reactor_.ring();
     // What is queued but not in the kernel's hands goes now; the rest when the send has ended.
-    if (!send_.in_flight()) {
-        frames_.clear();
-        unsent_bytes_ = 0;
-    }
+    if (!send_.in_flight()) drop_all();
     if (receive_.in_flight()) ring.cancel(receive_, token(io::Kind::recv));
     if (send_.in_flight()) ring.cancel(send_, token(io::Kind::send));
     close_when_quiet();
+}
+
+void Stream::drop_all() {
+    frames_.clear();
+    front_sent_ = 0;
 }
 
 void Stream::close_when_quiet() {
@@ -171,7 +188,7 @@ void Stream::close_when_quiet() {
     if (state_ != State::closing || close_started_) return;
     if (receive_.in_flight() || send_.in_flight() || shutdown_.in_flight()) return;
     close_started_ = true;
-    table_.reactor_.ring().close(close_, token(io::Kind::close), file_);
+    table().reactor_.ring().close(close_, token(io::Kind::close), file());
 }
 
 void Stream::on_completion(const io::Completion& completion) {
@@ -191,12 +208,11 @@ void Stream::on_completion(const io::Completion& completion) {
         case io::Kind::close: {
             close_.finish();
             // Whatever it says: the descriptor is gone.
-            if (completion.result < 0) table_.refusals.judge(io::Kind::close, completion.result);
-            frames_.clear();
-            unsent_bytes_ = 0;
+            if (completion.result < 0) table().refusals.judge(io::Kind::close, completion.result);
+            drop_all();
             state_ = State::idle;
-            table_.remove(*this);
-            handler_.on_closed();  // may destroy *this
+            table().remove(*this);
+            on_kernel_done();  // may destroy *this
             break;
         }
         default: RC_ASSERT(false);
@@ -206,17 +222,17 @@ void Stream::on_completion(const io::Completion& completion) {
 void Stream::on_received(const io::Completion& completion) {
     if (state_ == State::closing) return close_when_quiet();
     if (completion.result > 0) {
-        table_.metrics.bytes_in.add(completion.bytes.size());
-        handler_.on_bytes(completion.bytes);
+        table().metrics.bytes_in.add(completion.bytes.size());
+        on_bytes(completion.bytes);
     } else if (completion.result == 0) {
         end_seen_ = true;
-        if (receive_.in_flight()) table_.reactor_.ring().cancel(receive_, token(io::Kind::recv));
-        handler_.on_end();
+        if (receive_.in_flight()) table().reactor_.ring().cancel(receive_, token(io::Kind::recv));
+        on_end();
     } else {
-        switch (table_.refusals.judge(io::Kind::recv, completion.result)) {
+        switch (table().refusals.judge(io::Kind::recv, completion.result)) {
             case Remedy::retry: break;
             // Every buffer is lent for one callback only, so there are some again on the next turn.
-            case Remedy::rearm: table_.park(*this); break;
+            case Remedy::rearm: table().park(*this); break;
             default: begin_close();
         }
     }
@@ -225,10 +241,9 @@ void Stream::on_received(const io::Completion& completion) {
 
 void Stream::on_sent(int32_t result) {
     if (state_ == State::closing) return close_when_quiet();
-    if (result < 0 && table_.refusals.judge(io::Kind::send, result) != Remedy::retry) return begin_close();
+    if (result < 0 && table().refusals.judge(io::Kind::send, result) != Remedy::retry) return begin_close();
     auto taken = static_cast<uint64_t>(result > 0 ? result : 0);
-    table_.metrics.bytes_out.add(taken);
-    unsent_bytes_ -= taken;
+    table().metrics.bytes_out.add(taken);
     taken += front_sent_;
     uint64_t popped = 0;
     while (!frames_.empty() && frames_.at(0).size() <= taken) {
@@ -237,25 +252,25 @@ void Stream::on_sent(int32_t result) {
         ++popped;
     }
     front_sent_ = static_cast<uint32_t>(taken);
-    table_.metrics.frames_out.add(popped);
+    table().metrics.frames_out.add(popped);
     if (!frames_.empty() || finishing_) {
-        table_.mark_dirty(*this);
+        table().mark_dirty(*this);
     }
-    if (frames_.empty()) handler_.on_drained();
+    if (frames_.empty()) on_queue_empty();
 }
 
 void Stream::on_shut_down(int32_t result) {
     if (state_ == State::closing) return close_when_quiet();
     if (result == 0) return;
-    if (table_.refusals.judge(io::Kind::shutdown, result) != Remedy::retry) return begin_close();
+    if (table().refusals.judge(io::Kind::shutdown, result) != Remedy::retry) return begin_close();
     fin_sent_ = false;
-    table_.mark_dirty(*this);
+    table().mark_dirty(*this);
 }
 
 // --- StreamTable
 
 StreamTable::StreamTable(reactor::Reactor& reactor, uint8_t table_id, uint32_t slots_max)
-    : reactor_(reactor), table_id_(table_id), slots_max_(slots_max) {
+    : StreamFamily(*this), reactor_(reactor), table_id_(table_id), slots_max_(slots_max) {
     RC_ASSERT(slots_max <= limits::kSlotsMax);
     reactor.ring().bind(table_id, *this);
 }

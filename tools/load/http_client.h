@@ -54,7 +54,7 @@ class HttpClient final : private net::StreamHandler {
     uint32_t number_;
     bool waiting_ = false, ending_ = false;
     std::string answer_;
-    std::optional<net::Stream> stream_;
+    std::optional<net::HeldStream> stream_;
 };
 
 }  // namespace rc::load

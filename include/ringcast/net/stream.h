@@ -25,50 +25,69 @@ struct StreamHandle {
     friend bool operator==(const StreamHandle&, const StreamHandle&) = default;
 };
 
-/// What a stream tells its owner. Called from the core's turn, never inside a call of the owner's.
-class StreamHandler {
-  public:
-    /// Bytes, lent for the call. Nothing comes after begin_close().
-    virtual void on_bytes(std::string_view bytes) = 0;
-    /// The peer will send no more; what is queued can still be sent.
-    virtual void on_end() = 0;
-    /// All that was queued has been handed to the kernel.
-    virtual void on_drained() = 0;
-    /// The last call: the kernel holds nothing of this stream any more, and its owner may destroy it.
-    virtual void on_closed() = 0;
-
-  protected:
-    ~StreamHandler() = default;
-};
-
-/// Frames on their way to one socket, oldest first: 8 bytes each, and none of its own while empty.
+/// Frames on their way to one socket, oldest first. One alone takes the queue's own 8 bytes, which is the
+/// usual case; more take a ring of them, until the queue is empty again.
 class FrameQueue {
   public:
+    FrameQueue() : one_() {}
+    FrameQueue(const FrameQueue&) = delete;
+    FrameQueue& operator=(const FrameQueue&) = delete;
+    ~FrameQueue() { clear(); }
+
     void push(FrameRef frame);
     void pop();
-    [[nodiscard]] bool empty() const { return count_ == 0; }
-    [[nodiscard]] uint32_t count() const { return count_; }
-    [[nodiscard]] const FrameRef& at(uint32_t i) const {
-        return capacity_ == 0 ? inline_ : ring_[(first_ + i) & (capacity_ - 1)];
-    }
     void pop_last();
     void clear();
+    [[nodiscard]] bool empty() const { return holds_ == Holds::none; }
+    [[nodiscard]] uint32_t count() const {
+        return holds_ == Holds::ring ? ring_->count : holds_ == Holds::one ? 1 : 0;
+    }
+    /// Of all frames.
+    [[nodiscard]] uint64_t bytes() const {
+        return holds_ == Holds::ring ? ring_->bytes : holds_ == Holds::one ? one_.size() : 0;
+    }
+    [[nodiscard]] const FrameRef& at(uint32_t i) const {
+        return holds_ == Holds::ring ? ring_->frames[(ring_->first + i) & (ring_->capacity - 1)] : one_;
+    }
+    /// How many of the first ones the send in flight has been lent; means nothing while there is none.
+    void lend(uint32_t frames) {
+        if (holds_ == Holds::ring) ring_->lent = frames;
+    }
+    [[nodiscard]] uint32_t lent() const { return holds_ == Holds::ring ? ring_->lent : count(); }
 
   private:
-    FrameRef inline_;  // the usual case, one frame at a time, needs no ring
-    std::unique_ptr<FrameRef[]> ring_;
-    uint32_t first_ = 0, count_ = 0, capacity_ = 0;
+    struct Ring {
+        std::unique_ptr<FrameRef[]> frames;
+        uint32_t first = 0, count = 0, capacity = 0;  // capacity: a power of two
+        uint32_t lent = 0;
+        uint64_t bytes = 0;
+    };
+    enum class Holds : uint8_t { none, one, ring };
+    void become_ring();
+
+    union {
+        FrameRef one_;
+        Ring* ring_;
+    };
+    Holds holds_ = Holds::none;
+};
+
+/// What all streams of one kind on a core share, so that none of them needs a reference to each part of it:
+/// a derived stream knows what its family derives from this. Core: own core only.
+struct StreamFamily {
+    explicit StreamFamily(StreamTable& streams) : table(streams) {}
+    StreamTable& table;
 };
 
 /// One connected socket: bytes in, whole frames out. At most one send is in flight, which gathers what has
-/// been queued; it is started by the table at the end of the turn. Core: own core only.
-/// Lifetime: must outlive on_closed(); begin_close() waits for the kernel first.
-class Stream : public reactor::CoreBound {
+/// been queued; it is started by the table at the end of the turn. Its owner derives from it, or holds a
+/// HeldStream. Core: own core only.
+/// Lifetime: must outlive on_kernel_done(); begin_close() waits for the kernel first.
+class Stream {
   public:
-    Stream(StreamTable& table, StreamHandler& handler) : table_(table), handler_(handler) {}
+    explicit Stream(StreamFamily& family) : family_(family) {}
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
-    ~Stream();
 
     /// Takes the socket over and begins to receive. False when the table is full: the caller closes it.
     [[nodiscard]] bool open(io::File file, io::ReceiveMode mode);
@@ -76,7 +95,7 @@ class Stream : public reactor::CoreBound {
     /// Queues a frame for the end of this turn. After finish() or begin_close() it is dropped.
     void queue(FrameRef frame);
     /// Bytes and frames that the socket has not taken yet.
-    [[nodiscard]] uint64_t unsent_bytes() const { return unsent_bytes_; }
+    [[nodiscard]] uint64_t unsent_bytes() const { return frames_.bytes() - front_sent_; }
     [[nodiscard]] uint32_t unsent_frames() const { return frames_.count(); }
     /// A send of an earlier turn is still waiting: the socket is full. (One of this turn has not had its
     /// chance yet: a burst alone is no slowness.)
@@ -93,7 +112,7 @@ class Stream : public reactor::CoreBound {
 
     /// Sends what is queued, then a FIN; goes on receiving.
     void finish();
-    /// Drops what is queued, ends both directions and closes. on_closed() comes on a later turn.
+    /// Drops what is queued, ends both directions and closes. on_kernel_done() comes on a later turn.
     void begin_close();
     [[nodiscard]] bool closing() const { return state_ == State::closing; }
     [[nodiscard]] bool is_open() const { return state_ == State::open; }
@@ -106,8 +125,22 @@ class Stream : public reactor::CoreBound {
     [[nodiscard]] Receiving receiving() const;
 
     [[nodiscard]] StreamHandle handle() const { return handle_; }
-    [[nodiscard]] io::File file() const { return file_; }
-    [[nodiscard]] StreamHandler& handler() { return handler_; }
+    [[nodiscard]] io::File file() const { return {file_index_, file_direct_}; }
+    [[nodiscard]] StreamFamily& family() const { return family_; }
+    [[nodiscard]] StreamTable& table() const { return family_.table; }
+
+  protected:
+    ~Stream();
+
+    // What it tells its owner: from the core's turn, never inside a call of the owner's.
+    /// Bytes, lent for the call. Nothing comes after begin_close().
+    virtual void on_bytes(std::string_view bytes) = 0;
+    /// The peer will send no more; what is queued can still be sent.
+    virtual void on_end() = 0;
+    /// All that was queued has been handed to the kernel.
+    virtual void on_queue_empty() = 0;
+    /// The last call: the kernel holds nothing of this stream any more, and it may be destroyed.
+    virtual void on_kernel_done() = 0;
 
   private:
     friend class StreamTable;
@@ -120,27 +153,65 @@ class Stream : public reactor::CoreBound {
     void start_receive();
     void start_send();
     void close_when_quiet();
+    void drop_all();
     [[nodiscard]] io::Token token(io::Kind kind) const;
 
-    StreamTable& table_;
-    StreamHandler& handler_;
+    // Every idle connection of a server holds one of these, so it is packed: what is flag is a bit, and what
+    // follows in a derived class uses up the end.
+    StreamFamily& family_;
     StreamHandle handle_;
-    io::File file_;
-    State state_ = State::idle;
-    io::ReceiveMode mode_ = io::ReceiveMode::multishot;
-    bool receive_paused_ = false, end_seen_ = false, finishing_ = false, fin_sent_ = false, dirty_ = false;
-    bool parked_ = false, close_started_ = false;
-    io::Operation receive_, send_, shutdown_, close_;
+    int32_t file_index_ = -1;
     uint32_t front_sent_ = 0;  // bytes of the first frame that are sent already
     uint32_t send_turn_ = 0;
-    uint32_t lent_frames_ = 0;  // to the send in flight; the first of frames_
-    uint64_t unsent_bytes_ = 0;
-    FrameQueue frames_;
+    io::Operation receive_, send_, shutdown_, close_;
+    [[no_unique_address]] FrameQueue frames_;
+    State state_ = State::idle;
+    bool file_direct_ : 1 = false;
+    bool receives_once_ : 1 = false;
+    bool receive_paused_ : 1 = false;
+    bool end_seen_ : 1 = false;
+    bool finishing_ : 1 = false;
+    bool fin_sent_ : 1 = false;
+    bool dirty_ : 1 = false;
+    bool parked_ : 1 = false;
+    bool close_started_ : 1 = false;
+};
+static_assert(sizeof(Stream) <= 56);
+
+/// What a HeldStream tells its owner, see Stream.
+class StreamHandler {
+  public:
+    virtual void on_bytes(std::string_view bytes) = 0;
+    virtual void on_end() = 0;
+    virtual void on_drained() = 0;
+    /// The owner may destroy the stream.
+    virtual void on_closed() = 0;
+
+  protected:
+    ~StreamHandler() = default;
+};
+
+/// A stream as a member of its owner.
+class HeldStream final : public Stream {
+  public:
+    HeldStream(StreamFamily& family, StreamHandler& handler) : Stream(family), handler_(handler) {}
+    [[nodiscard]] StreamHandler& handler() const { return handler_; }
+
+  private:
+    void on_bytes(std::string_view bytes) override { handler_.on_bytes(bytes); }
+    void on_end() override { handler_.on_end(); }
+    void on_queue_empty() override { handler_.on_drained(); }
+    void on_kernel_done() override { handler_.on_closed(); }
+
+    StreamHandler& handler_;
 };
 
 /// All streams of one core, by slot: where completions find their stream, and where the turn's end finds
 /// those that have something to send. Core: own core only.
-class StreamTable final : public reactor::CoreBound, public io::CompletionSink, public reactor::Work {
+class StreamTable final : public reactor::CoreBound,
+                          public StreamFamily,
+                          public io::CompletionSink,
+                          public reactor::Work {
   public:
     /// @param table_id  what Ring::bind is called with
     /// @param slots_max  streams at once

@@ -109,7 +109,7 @@ class ClientConnection final : private net::StreamHandler, private CodecSink {
 
     ClientEndpoint& endpoint_;
     ClientHandler& handler_;
-    net::Stream stream_;
+    net::HeldStream stream_;
     Decoder decoder_;
     std::string answer_;  // to the request, until it is whole
     State state_ = State::handshake;

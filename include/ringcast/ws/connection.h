@@ -166,7 +166,7 @@ class Connection final : private net::StreamHandler, private CodecSink {
 
     Endpoint& endpoint_;
     ConnectionHandler& handler_;
-    net::Stream stream_;
+    net::HeldStream stream_;
     Decoder decoder_;
     struct Beginning;
     std::unique_ptr<Beginning> beginning_;  // from the first byte to the end of the handshake

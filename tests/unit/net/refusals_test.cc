@@ -38,7 +38,7 @@ struct Owner final : StreamHandler, AcceptHandler {
     test::FakeSocket& socket() { return core.ring.socket(file); }
 
     test::FakeCore& core;
-    Stream stream;
+    HeldStream stream;
     io::File file;
     std::string received;
     bool closed = false;

@@ -38,7 +38,7 @@ struct Peer final : StreamHandler {
     void queue(std::string_view text) { stream.queue(FrameRef(SharedBytes::copy_of(text))); }
 
     test::FakeCore& core;
-    Stream stream;
+    HeldStream stream;
     io::File file;
     std::string received;
     bool close_on_bytes = false, close_on_end = false;
