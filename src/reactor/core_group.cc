@@ -1,5 +1,7 @@
 #include "ringcast/reactor/core_group.h"
 
+#include <sys/resource.h>
+
 #include <barrier>
 #include <thread>
 
@@ -21,11 +23,18 @@ struct Start {
     std::vector<std::optional<Error>> errors;  // each written by its core, read by all behind the barrier
 };
 
+/// Linux counts nice values by thread, and `who` 0 is the calling one.
+[[nodiscard]] bool be_nice(int nice) {
+    return ::setpriority(PRIO_PROCESS, 0, nice) == 0;
+}
+
 void run_core(CoreId id, const CorePlan& plan, Mesh& mesh, io::Clock& clock, Start& start,
               const std::function<void()>& ready) {
     if (plan.cpu && !pin_this_thread(*plan.cpu)) {
         log::warning("{}: the sandbox refuses to pin it to CPU {}; it runs unpinned", plan.name, *plan.cpu);
     }
+    if (plan.nice > 0 && !be_nice(plan.nice))
+        log::warning("{}: the sandbox refuses to lower its priority", plan.name);
     auto ring = io::make_uring(plan.ring);
     if (ring) {
         mesh.attach(id, **ring);

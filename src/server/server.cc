@@ -22,6 +22,9 @@
 namespace rc::server {
 namespace {
 
+// So that bad tokens cannot take the CPU that clients' messages need: where none is to spare, tokens wait.
+constexpr int kTokensNice = 10;
+
 Result<void> make_data_dir(const Config& config) {
     const auto& path = config.data_dir;
     std::error_code error;
@@ -182,14 +185,16 @@ Result<void> run(const Config& config, const RunOptions& options) {
                                                             shared.store_metrics, options.at);
                      }});
     if (token_host_id) {
-        plans.push_back({"tokens", std::nullopt, small, [&](reactor::Reactor& reactor) {
+        plans.push_back({"tokens", std::nullopt, small,
+                         [&](reactor::Reactor& reactor) {
                              return std::make_unique<TokenHost>(
                                  reactor, TokenHost::Options{.keys = std::move(*token_keys),
                                                              .files = token_key_files(config.auth.jwt),
                                                              .main = main_id,
                                                              .fetcher = key_fetcher_id,
                                                              .metrics = shared.key_metrics});
-                         }});
+                         },
+                         kTokensNice});
     }
     if (key_fetcher_id) {
         plans.push_back({"keys", std::nullopt, small, [&](reactor::Reactor& reactor) {

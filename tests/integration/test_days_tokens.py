@@ -1,50 +1,38 @@
 """A flood of tokens whose signatures do not hold, against clients that only listen (hazards A11). By hand, or in suite days."""
-import json
+import os
+import pathlib
 import random
-import threading
+import subprocess
+import sys
 import time
 
 import pytest
 
-from ringcast.client import WsClient
 from ringcast.exposition import parse
-from ringcast.frames import TEXT, encode_frame
 from test_tokens import RsaKey, jwt_settings
 
 QUIET_CLIENTS, BAD_A_SECOND, PHASE_S, ROUNDS = 1000, 10_000, 4, 3
-FLOODERS = 10
 
 
-class Flood(threading.Thread):
-    """Sends a token, then a pong so that the refusals are never five in a row, at its share of the rate while it is on."""
+class Flood:
+    """Sends tokens that one by one are refused at BAD_A_SECOND, while it is on."""
 
     def __init__(self, address, token):
-        super().__init__(daemon=True)
-        self.client = WsClient(address)
-        self.client.socket.settimeout(0)
-        self.on, self.ended, self.sent = threading.Event(), False, 0
-        pong = encode_frame(TEXT, '{"type":"pong"}')
-        self.batch = (encode_frame(TEXT, json.dumps({"type": "subscribe", "data": {"token": token}})) + pong) * 20
-        self.start()
+        here = pathlib.Path(__file__).parent
+        self.process = subprocess.Popen(
+            [sys.executable, here / "token_flood.py", address[0], str(address[1]), str(BAD_A_SECOND)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+        self.say(token)
+        assert self.process.stdout.readline() == "ready\n"
 
-    def run(self):
-        while not self.ended:
-            if not self.on.wait(0.1):
-                continue
-            due = time.monotonic() + 20 * FLOODERS / BAD_A_SECOND
-            rest = memoryview(self.batch)
-            while rest and not self.ended:
-                try:
-                    rest = rest[self.client.socket.send(rest):]
-                except BlockingIOError:
-                    time.sleep(0.0005)
-                try:
-                    while self.client.socket.recv(1 << 16):
-                        pass
-                except BlockingIOError:
-                    pass
-            self.sent += 20
-            time.sleep(max(0.0, due - time.monotonic()))
+    def say(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        self.process.stdin.close()
+        assert self.process.wait(10) == 0
+        self.process.stdout.close()
 
 
 def latencies(server, clients, seconds):
@@ -78,7 +66,7 @@ def test_a11_a_flood_of_bad_signatures_leaves_quiet_clients_their_p99(start_serv
         client.send_json({"type": "subscribe", "id": 1, "data": {}})
         client.expect_ack(1)
         clients.append(client)
-    floods = [Flood(server.address, theirs.token(header={"kid": "ours"})) for _ in range(FLOODERS)]
+    flood = Flood(server.address, theirs.token(header={"kid": "ours"}))
 
     def refused():
         family = parse(server.api.get("/metrics", key=None).body.decode())["ringcast_tokens_refused_total"]
@@ -89,16 +77,12 @@ def test_a11_a_flood_of_bad_signatures_leaves_quiet_clients_their_p99(start_serv
     for _ in range(ROUNDS):
         quiet += latencies(server, clients, PHASE_S)
         before, began = refused(), time.monotonic()
-        for flood in floods:
-            flood.on.set()
+        flood.say("on")
         flooded += latencies(server, clients, PHASE_S)
         rate.append((refused() - before) / (time.monotonic() - began))
-        for flood in floods:
-            flood.on.clear()
+        flood.say("off")
         time.sleep(0.3)  # what is under way ends
-    for flood in floods:
-        flood.ended = True
-        flood.join()
+    flood.end()
     for client in clients:
         client.abandon()
     print(f"\nbad tokens a second: {[round(r) for r in rate]}; p99 quiet {p99(quiet) * 1e3:.2f} ms, flooded "

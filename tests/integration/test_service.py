@@ -9,6 +9,7 @@ import pytest
 
 from ringcast import Server, ServiceManager, WsClient, build_has_sanitizer
 from ringcast.server import Process, program
+from test_tokens import SECRET, jwt_settings, token
 
 SECOND = 1_000_000  # of EXTEND_TIMEOUT_USEC
 UNIT = pathlib.Path(__file__).resolve().parents[2] / "systemd/ringcast.service"
@@ -107,6 +108,19 @@ def behind_the_units_filter(refused=""):
 
 
 without_sanitizer = pytest.mark.skipif(build_has_sanitizer(), reason="the filter is not made for sanitizers")
+
+
+@without_sanitizer
+@pytest.mark.parametrize("refused", ["", "setpriority"])
+def test_tokens_are_checked_behind_the_units_filter(start_server, tmp_path, refused):
+    (tmp_path / "secrets").write_text(SECRET + "\n")
+    server = start_server(under=behind_the_units_filter(refused), settings=jwt_settings(tmp_path / "secrets"))
+    if refused:
+        server.wait_for_stderr("tokens: the sandbox refuses to lower its priority")
+    assert ("lower its priority" in server.stderr) is bool(refused), server.stderr
+    client = server.connect()
+    client.send_json({"type": "subscribe", "id": 1, "data": {"token": token()}})
+    client.expect_ack(1)
 
 
 @without_sanitizer

@@ -3,6 +3,7 @@ import base64
 import hmac
 import http.server
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -408,3 +409,11 @@ def test_no_token_secret_or_key_is_to_be_seen(start_server, tmp_path, rsa):
     for text in [*shown, server.stderr]:
         for secret in secrets:
             assert secret not in text
+
+
+def test_the_thread_that_checks_tokens_gives_way_to_the_cores(server):
+    nice = {}
+    for task in pathlib.Path(f"/proc/{server.pid}/task").iterdir():
+        nice[(task / "comm").read_text().strip()] = int((task / "stat").read_text().rpartition(")")[2].split()[16])
+    assert nice["tokens"] == 10
+    assert {nice[name] for name in ("core-0", "core-1", "store")} == {os.nice(0)}

@@ -26,6 +26,7 @@ struct CorePlan {
     std::optional<uint32_t> cpu;  // to pin to
     io::UringOptions ring;
     std::function<std::unique_ptr<CoreProgram>(Reactor&)> make;
+    int nice = 0;  // as in setpriority(2): above 0 it gives way to other threads where there are too few CPUs
 };
 
 /// Runs one thread a plan, the last plan on the calling thread, until all programs have ended.
