@@ -29,6 +29,8 @@ const kKinds = {
       ['log /dev/log local0', 'log stderr format raw local0'],
       ['timeout tunnel 75s', `timeout tunnel ${timeout}`],
       ['inter 2s', 'inter 50ms'],
+      // Else an answer must come within `inter`, and a machine that is busy for 100 ms has no server.
+      ['timeout connect 5s', 'timeout connect 5s\n    timeout check 5s'],
       ['maxconn 100000', 'maxconn 200'],
       ...(isRoot ? [] : [['user haproxy', ''], ['group haproxy', '']]),
     ],
