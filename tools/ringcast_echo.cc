@@ -57,7 +57,7 @@ class EchoClient final : public ws::ConnectionHandler {
     void on_closing() override {}
     void on_closed() override;
 
-    ws::Connection& connection() { return connection_; }
+    ws::HeldConnection& connection() { return connection_; }
 
   private:
     // A peer that writes faster than it reads is read no further, until it has taken what is queued. Nor is
@@ -70,7 +70,7 @@ class EchoClient final : public ws::ConnectionHandler {
 
     EchoCore& core_;
     uint64_t queue_bytes_max_;
-    ws::Connection connection_;
+    ws::HeldConnection connection_;
 };
 
 class EchoCore final : public reactor::CoreProgram, private net::AcceptHandler {

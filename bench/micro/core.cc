@@ -31,12 +31,9 @@ void mailbox(benchmark::State& state) {
 }
 BENCHMARK(mailbox)->Arg(1)->Arg(16)->Arg(256);
 
-struct Heartbeat : io::Timer {
-    Heartbeat(io::TimerWheel& to, uint64_t& count)
-        : io::Timer([](io::Timer& timer) { static_cast<Heartbeat&>(timer).fire(); }),
-          wheel(to),
-          fired(count) {}
-    void fire() {
+struct Heartbeat final : io::Timer {
+    Heartbeat(io::TimerWheel& to, uint64_t& count) : wheel(to), fired(count) {}
+    void on_timer() override {
         ++fired;
         next += seconds(25);
         wheel.arm(*this, next);

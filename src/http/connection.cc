@@ -101,16 +101,14 @@ class Connection final : public net::StreamHandler {
         server_.reactor_.timers().arm(timer, server_.reactor_.now() + time);
     }
 
-    struct Deadline : io::Timer {
-        explicit Deadline(Connection& connection)
-            : io::Timer([](io::Timer& timer) { static_cast<Deadline&>(timer).owner.on_deadline(); }),
-              owner(connection) {}
+    struct Deadline final : io::Timer {
+        explicit Deadline(Connection& connection) : owner(connection) {}
+        void on_timer() override { owner.on_deadline(); }
         Connection& owner;
     };
-    struct SendLook : io::Timer {
-        explicit SendLook(Connection& connection)
-            : io::Timer([](io::Timer& timer) { static_cast<SendLook&>(timer).owner.on_send_look(); }),
-              owner(connection) {}
+    struct SendLook final : io::Timer {
+        explicit SendLook(Connection& connection) : owner(connection) {}
+        void on_timer() override { owner.on_send_look(); }
         Connection& owner;
     };
 

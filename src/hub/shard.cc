@@ -87,6 +87,18 @@ bool Shard::has_user(SubscriberSlot slot) const {
     return subscriber && subscriber->user != kNone;
 }
 
+bool Shard::is_user(SubscriberSlot slot, const UserId& user) const {
+    const Subscriber* subscriber = tables_->find(slot.value);
+    return subscriber && subscriber->user != kNone && tables_->name_of(subscriber->user) == user_name(user);
+}
+
+UserId Shard::user_of(SubscriberSlot slot) const {
+    RC_ASSERT(has_user(slot));
+    auto const name = tables_->name_of(tables_->subscribers[slot.value].user);
+    if (const auto* integer = std::get_if<uint64_t>(&name)) return {std::to_string(*integer)};
+    return {std::string(std::get<std::string_view>(name))};
+}
+
 void Shard::set_receiving(SubscriberSlot slot, bool on) {
     Subscriber& subscriber = tables_->reach(slot.value);
     RC_ASSERT(!on || subscriber.user != kNone);

@@ -6,8 +6,8 @@
 #include <variant>
 
 #include "name_index.h"
-#include "pages.h"
 #include "ringcast/base/assert.h"
+#include "ringcast/base/pages.h"
 #include "ringcast/base/user_id.h"
 #include "ringcast/hub/shard.h"
 #include "subscriber_list.h"

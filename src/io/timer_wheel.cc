@@ -5,25 +5,29 @@
 
 namespace rc::io {
 
-void TimerWheel::place(Timer& timer) {
-    uint64_t const due = std::min(timer.due_tick_, tick_ + kHorizonTicks - 1);
-    uint64_t const ahead = due - tick_;  // at least 1
-    uint32_t level = 0;
-    while (level + 1 < kLevels && ahead >= 1ULL << ((level + 1) * kSlotBits))
-        ++level;
-    auto const slot = static_cast<uint32_t>(due >> (level * kSlotBits)) % kSlots;
-    Timer*& head = slots_[level][slot];
+void TimerWheel::link(Timer& timer, Timer*& head) {
     timer.next_ = head;
     timer.previous_ = &head;
     if (head) head->previous_ = &timer.next_;
     head = &timer;
+}
+
+void TimerWheel::place(Timer& timer) {
+    auto const ticks = std::min(static_cast<uint64_t>(ahead(timer)), kHorizonTicks - 1);  // at least 1
+    uint64_t const due = tick_ + ticks;
+    uint32_t level = 0;
+    while (level + 1 < kLevels && ticks >= 1ULL << ((level + 1) * kSlotBits))
+        ++level;
+    auto const slot = static_cast<uint32_t>(due >> (level * kSlotBits)) % kSlots;
+    link(timer, slots_[level][slot]);
     occupied_[level] |= 1ULL << slot;
 }
 
 void TimerWheel::arm(Timer& timer, MonoTime deadline) {
     timer.disarm();
     // Rounded up, so that a timer never fires early.
-    timer.due_tick_ = std::max(tick_of(deadline) + 1, tick_ + 1);
+    uint64_t const due = std::clamp(tick_of(deadline) + 1, tick_ + 1, tick_ + kFarthestTicks);
+    timer.due_tick_ = static_cast<uint32_t>(due);
     place(timer);
 }
 
@@ -41,12 +45,8 @@ void TimerWheel::cascade(uint32_t level) {
         timer.next_ = nullptr;
         timer.previous_ = nullptr;
         // Those due on this very tick go to level 0's current slot, which advance() empties next.
-        if (timer.due_tick_ <= tick_) {
-            Timer*& head = slots_[0][tick_ % kSlots];
-            timer.next_ = head;
-            timer.previous_ = &head;
-            if (head) head->previous_ = &timer.next_;
-            head = &timer;
+        if (ahead(timer) <= 0) {
+            link(timer, slots_[0][tick_ % kSlots]);
         } else {
             place(timer);
         }
@@ -74,7 +74,7 @@ uint32_t TimerWheel::advance(MonoTime now) {
         while (Timer* timer = slots_[0][slot]) {
             timer->disarm();
             ++fired;
-            timer->callback_(*timer);
+            timer->on_timer();
         }
     }
     return fired;

@@ -65,6 +65,29 @@ std::string PeerAddress::format() const {
     return text;
 }
 
+PackedPeer PeerTable::put(uint32_t slot, const PeerAddress& address) {
+    PackedPeer packed;
+    packed.family_ = static_cast<uint8_t>(address.family);
+    packed.port_ = address.port;
+    if (address.family == AF_INET6) {
+        v6_.reach(slot);
+        v6_[slot] = address.ip;
+    } else {
+        std::ranges::copy(std::span(address.ip).first(packed.v4_.size()), packed.v4_.begin());
+    }
+    return packed;
+}
+
+PeerAddress PeerTable::get(uint32_t slot, PackedPeer packed) const {
+    PeerAddress address{.family = packed.family_, .port = packed.port_};
+    if (packed.family_ == AF_INET6) {
+        address.ip = v6_[slot];
+    } else {
+        std::ranges::copy(packed.v4_, address.ip.begin());
+    }
+    return address;
+}
+
 PeerKind PeerAddress::kind() const {
     if (family == AF_INET) {
         if (ip[0] == 127) return PeerKind::loopback;

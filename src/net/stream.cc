@@ -77,6 +77,10 @@ Stream::~Stream() {
     RC_ASSERT(state_ == State::idle);
 }
 
+void Stream::arm_timer(MonoTime deadline) {
+    table().reactor_.timers().arm(*this, deadline);
+}
+
 io::Token Stream::token(io::Kind kind) const {
     return {handle_.slot, handle_.generation, table().table_id_, kind};
 }
@@ -280,7 +284,7 @@ StreamTable::~StreamTable() {
 }
 
 Stream* StreamTable::find(StreamHandle handle) {
-    if (handle.slot >= entries_.size()) return nullptr;
+    if (handle.slot >= slots_) return nullptr;
     auto const& entry = entries_[handle.slot];
     return entry.stream && entry.generation == handle.generation ? entry.stream : nullptr;
 }
@@ -291,9 +295,9 @@ bool StreamTable::add(Stream& stream) {
         slot = free_.back();
         free_.pop_back();
     } else {
-        if (entries_.size() == slots_max_) return false;
-        slot = static_cast<uint32_t>(entries_.size());
-        entries_.emplace_back();
+        if (slots_ == slots_max_) return false;
+        slot = slots_++;
+        entries_.reach(slot);
     }
     entries_[slot].stream = &stream;
     stream.handle_ = {slot, entries_[slot].generation};

@@ -112,7 +112,7 @@ Core::Core(reactor::Reactor& reactor, Shared& shared, std::vector<Listener> clie
       shared_(shared),
       keys_(shared.keys),
       streams_(reactor, kStreamTable, reactor.ring().stats().direct_slots + 2 * limits::kApiConnectionsMax),
-      endpoint_(streams_, endpoint_options(shared.config)),
+      sessions_(*this, streams_, endpoint_options(shared.config)),
       shard_(shared.hash_key),
       fanouts_(shard_),
       store_(reactor, shared.store),
@@ -162,8 +162,8 @@ Core::~Core() = default;
 void Core::on_accept(io::File file, const net::PeerAddress& peer, uint32_t listener) {
     bool const proxied = client_listeners_[listener].proxy_protocol;
     bool const may_be_proxy = !proxied || config().proxy.trusted.contains(peer);
-    if (!may_be_proxy) endpoint_.refuse_proxy(peer, "a PROXY header counts from trusted peers alone");
-    auto session = std::make_unique<Session>(*this, endpoint_);
+    if (!may_be_proxy) sessions_.refuse_proxy(peer, "a PROXY header counts from trusted peers alone");
+    auto session = std::make_unique<Session>(sessions_);
     auto const begins =
         proxied ? ws::Connection::Begins::with_proxy_header : ws::Connection::Begins::with_handshake;
     if (finishing() || !may_be_proxy || !session->open(file, peer, begins, listener)) {
@@ -171,10 +171,8 @@ void Core::on_accept(io::File file, const net::PeerAddress& peer, uint32_t liste
         client_acceptor_.left(listener);
         return;
     }
-    auto const handle = session->handle();
-    if (handle.slot >= sessions_.size()) sessions_.resize(handle.slot + 1);
-    sessions_[handle.slot] = std::move(session);
-    admission_.came(handle, reactor_.now());
+    // It is its stream's table's from now on, and lives until remove().
+    admission_.came(session.release()->handle(), reactor_.now());
     pace_accepts();
 }
 
@@ -210,19 +208,26 @@ void Core::pace_accepts() {
 }
 
 Session* Core::find(net::StreamHandle handle) {
-    if (handle.slot >= sessions_.size() || !sessions_[handle.slot]) return nullptr;
-    auto& session = *sessions_[handle.slot];
-    return session.handle() == handle ? &session : nullptr;
+    net::Stream* stream = streams_.find(handle);
+    return stream && &stream->family() == &sessions_ ? &Session::of(*stream) : nullptr;
 }
 
 Session* Core::at(hub::SubscriberSlot slot) {
-    return slot.value < sessions_.size() ? sessions_[slot.value].get() : nullptr;
+    net::Stream* stream = slot.value < streams_.slots() ? streams_.at(slot.value) : nullptr;
+    return stream && &stream->family() == &sessions_ ? &Session::of(*stream) : nullptr;
+}
+
+template <class Function>
+void Core::for_each_session(Function&& function) {
+    for (uint32_t slot = 0; slot < streams_.slots(); ++slot) {
+        if (Session* session = at(hub::SubscriberSlot(slot))) function(*session);
+    }
 }
 
 void Core::remove(Session& session) {
     admission_.left(session.place());
     client_acceptor_.left(session.listener());
-    sessions_[session.handle().slot].reset();
+    std::unique_ptr<Session> const ended(&session);
     pace_accepts();
     // Perhaps it was the last one that the drain waits for.
     if (phase_ == Phase::draining) reactor_.timers().arm(drain_timer_, reactor_.now());
@@ -423,8 +428,8 @@ void Core::update_gauges() {
     metrics_.clients_in_handshake.set(sockets - std::min(sockets, metrics_.clients_open.value()));
     metrics_.fanouts_waiting.set(fanouts_.waiting());
     metrics_.fanout_bytes_waiting.set(fanouts_.waiting_bytes());
-    metrics_.frames_partial.set(endpoint_.pool.partials_attached());
-    metrics_.frame_bytes_held.set(endpoint_.pool.bytes_held());
+    metrics_.frames_partial.set(sessions_.pool.partials_attached());
+    metrics_.frame_bytes_held.set(sessions_.pool.bytes_held());
     auto const ring = reactor_.ring().stats();
     ring_gauges_.enters.set(ring.enters);
     ring_gauges_.completions.set(ring.completions);
@@ -447,9 +452,9 @@ void Core::begin_drain() {
     if (phase_ != Phase::serving) return;
     phase_ = Phase::draining;
     drain_began_ = reactor_.now();
-    for (auto& session : sessions_) {
-        if (session && session->is_open()) drain_order_.push_back(session->handle());
-    }
+    for_each_session([this](Session& session) {
+        if (session.is_open()) drain_order_.push_back(session.handle());
+    });
     drain_due();
 }
 
@@ -473,10 +478,9 @@ void Core::drain_due() {
         return;
     }
     // All were told. Handshakes and closing handshakes have deadlines of their own.
-    bool const clients_gone = std::none_of(sessions_.begin(), sessions_.end(), [](const auto& session) {
-        return session && !session->in_handshake();
-    });
-    drained_told_ = clients_gone && report(Control::drain);
+    bool clients_left = false;
+    for_each_session([&](Session& session) { clients_left |= !session.in_handshake(); });
+    drained_told_ = !clients_left && report(Control::drain);
     if (!drained_told_) reactor_.timers().arm(drain_timer_, now + milliseconds(10));
 }
 
@@ -499,19 +503,17 @@ void Core::finish(Duration grace) {
     // After a drain only handshakes are left. When it has to be now, clients have a last word, which is not
     // waited for.
     last_words_by_ = reactor_.now() + limits::kCloseLinger;
-    for (auto& session : sessions_) {
-        if (!session) continue;
-        session->shut_down();
-        if (session->in_handshake()) session->abort();
-    }
+    for_each_session([](Session& session) {
+        session.shut_down();
+        if (session.in_handshake()) session.abort();
+    });
 }
 
 // Called each turn while finishing, a tick apart at most: tells main once when nothing is under way here.
 void Core::finish_step() {
     if (reactor_.now() >= last_words_by_) {
         last_words_by_ = MonoTime::max();
-        for (auto& session : sessions_)
-            if (session) session->abort();
+        for_each_session([](Session& session) { session.abort(); });
     }
     if (http_.connections() > 0 && reactor_.now() < finish_by_) return;
     if (!api_acceptor_.paused()) api_acceptor_.pause();

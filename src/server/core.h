@@ -106,6 +106,9 @@ class Core final : public reactor::CoreProgram,
     /// The session waits for a place to read its replay on.
     void retry_later(net::StreamHandle handle) { replays_waiting_.push_back(handle); }
 
+    /// None that was given out before comes again.
+    [[nodiscard]] uint64_t new_serial() { return ++newest_serial_; }
+
     /// By which the connection knows its own read marks again, live or in the log.
     [[nodiscard]] store::MarkOrigin mark_origin(net::StreamHandle handle) const {
         return store::MarkOrigin(mark_salt_ ^ (uint64_t{handle.generation} << 32 | handle.slot));
@@ -124,7 +127,7 @@ class Core final : public reactor::CoreProgram,
     [[nodiscard]] const reactor::Reactor& reactor() const { return reactor_; }
     [[nodiscard]] const net::StreamTable& streams() const { return streams_; }
     [[nodiscard]] const net::StreamTable::Metrics& stream_metrics() const { return streams_.metrics; }
-    [[nodiscard]] const ws::Endpoint::Metrics& endpoint_metrics() const { return endpoint_.metrics; }
+    [[nodiscard]] const ws::Endpoint::Metrics& endpoint_metrics() const { return sessions_.metrics; }
     [[nodiscard]] const net::Acceptor::Metrics& accept_metrics() const { return client_acceptor_.metrics; }
     [[nodiscard]] uint64_t unexpected_refusals() const {
         return streams_.refusals.unexpected.value() + client_acceptor_.refusals.unexpected.value();
@@ -156,6 +159,9 @@ class Core final : public reactor::CoreProgram,
     void update_gauges();
     void look_for_ebb();
     [[nodiscard]] Session* at(hub::SubscriberSlot slot);
+    /// Of all of them, also those in their handshake or closing.
+    template <class Function>
+    void for_each_session(Function&& function);
 
     struct Gathering {
         uint32_t missing = 0;
@@ -170,7 +176,7 @@ class Core final : public reactor::CoreProgram,
     CoreMetrics metrics_;
     RingGauges ring_gauges_;
     net::StreamTable streams_;
-    ws::Endpoint endpoint_;
+    SessionFamily sessions_;
     hub::Shard shard_;
     hub::Fanouts fanouts_;
     StoreClient store_;
@@ -190,7 +196,6 @@ class Core final : public reactor::CoreProgram,
     FrameRef offset_frame_;  // see with_offset()
     uint64_t offset_frame_offset_ = 0;
 
-    std::vector<std::unique_ptr<Session>> sessions_;  // by slot
     Admission admission_;
     std::vector<net::StreamHandle> replays_waiting_;
     uint64_t mark_salt_;  // no other core or process has the same
@@ -202,6 +207,7 @@ class Core final : public reactor::CoreProgram,
     };
     std::vector<Question> questions_;  // of other cores, behind the publications that were taken before
     uint64_t next_gathering_ = 1;
+    uint64_t newest_serial_ = 0;
     uint64_t turn_bytes_ = 0;                                 // of publications taken in this turn
     uint64_t offset_first_ = UINT64_MAX, offset_newest_ = 0;  // of the log's publications that were taken
 
@@ -217,16 +223,14 @@ class Core final : public reactor::CoreProgram,
     MonoTime last_words_by_ = MonoTime::max();  // finishing: then clients that are left are cut off
     bool drained_told_ = false, finished_told_ = false;
     MonoTime finish_by_{};
-    struct RoomTimer : io::Timer {
-        explicit RoomTimer(Core& core)
-            : io::Timer([](io::Timer& timer) { static_cast<RoomTimer&>(timer).owner.pace_accepts(); }),
-              owner(core) {}
+    struct RoomTimer final : io::Timer {
+        explicit RoomTimer(Core& core) : owner(core) {}
+        void on_timer() override { owner.pace_accepts(); }
         Core& owner;
     } room_timer_;  // the oldest handshake may be dropped
-    struct DrainTimer : io::Timer {
-        explicit DrainTimer(Core& core)
-            : io::Timer([](io::Timer& timer) { static_cast<DrainTimer&>(timer).owner.drain_due(); }),
-              owner(core) {}
+    struct DrainTimer final : io::Timer {
+        explicit DrainTimer(Core& core) : owner(core) {}
+        void on_timer() override { owner.drain_due(); }
         Core& owner;
     } drain_timer_;
 };

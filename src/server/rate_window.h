@@ -34,12 +34,12 @@ class RateWindow {
         return true;
     }
 
-    /// Gives the memory back when the last event is over a second old.
+    /// Forgets what is over a second old, if that is all, and gives the memory back.
     void shrink(MonoTime now) {
-        if (!times_ || now - last_ < limits::kRateWindow) return;
-        times_.reset();
-        count_ = 1;
+        if (now - last_ >= limits::kRateWindow) *this = RateWindow();
     }
+    /// It knows of no event.
+    [[nodiscard]] bool empty() const { return count_ == 0; }
     [[nodiscard]] bool holds_memory() const { return times_ != nullptr; }
 
   private:

@@ -29,15 +29,38 @@ FrameRef frame_of(std::string_view json) {
 
 }  // namespace
 
-Session::Session(Core& core, ws::Endpoint& endpoint)
-    : core_(core), connection_(endpoint, *this), timer_(*this) {}
+Session::Session(SessionFamily& family) : Connection(family) {}
 Session::~Session() = default;
 
 bool Session::open(io::File file, const net::PeerAddress& peer, ws::Connection::Begins begins,
                    uint32_t listener) {
     listener_ = static_cast<uint16_t>(listener);
-    opened_ = core_.reactor().now();
-    return connection_.open(file, peer, begins);
+    opened_ = reactor().now();
+    return Connection::open(file, peer, begins);
+}
+
+bool Session::has_user() const {
+    return core().shard().has_user(slot());
+}
+UserId Session::user() const {
+    return core().shard().user_of(slot());
+}
+bool Session::is_user(const UserId& user) const {
+    return core().shard().is_user(slot(), user);
+}
+
+Session::Rare& Session::rare() {
+    if (!rare_) rare_ = std::make_unique<Rare>();
+    return *rare_;
+}
+
+void Session::tidy_rare() {
+    auto const now = reactor().now();
+    rare_->messages.shrink(now);
+    rare_->control_frames.shrink(now);
+    bool const needed = rare_->proof || rare_->replay || rare_->claims || !rare_->messages.empty() ||
+                        !rare_->control_frames.empty();
+    if (!needed) rare_.reset();
 }
 
 // --- the connection's life
@@ -50,11 +73,11 @@ std::string Session::too_many(Duration retry_after) {
 }
 
 ws::RequestVerdict Session::on_request(const http::RequestHead& head) {
-    const auto& trusted = core_.config().proxy.trusted;
-    bool const from_proxy = trusted.contains(connection_.peer());  // whose headers about the client count
+    const auto& trusted = core().config().proxy.trusted;
+    bool const from_proxy = trusted.contains(peer());  // whose headers about the client count
     if (from_proxy) {
         auto const list = head.all("x-forwarded-for"), rfc = head.all("forwarded");
-        connection_.set_peer(net::forwarded_client(connection_.peer(), {list, rfc}, trusted));
+        set_peer(net::forwarded_client(peer(), {list, rfc}, trusted));
     }
     bool const is_head = head.method == http::Method::head;
     if (head.path == "/healthz") {
@@ -66,112 +89,109 @@ ws::RequestVerdict Session::on_request(const http::RequestHead& head) {
     }
     if (head.path != "/ws") return {false, text_response(404, "the WebSocket is at /ws\n", is_head)};
     if (!ws::check_upgrade(head).upgrade()) return {};  // refused by the connection, in its words
-    if (!ws::request_origin_allowed(core_.config().allowed_origins, head)) {
+    if (!ws::request_origin_allowed(core().config().allowed_origins, head)) {
         return {false, text_response(403, "this origin is not allowed\n")};
     }
-    if (core_.draining()) return {false, text_response(503, "the server is shutting down\n")};
-    if (core_.admission().full()) {
+    if (core().draining()) return {false, text_response(503, "the server is shutting down\n")};
+    if (core().admission().full()) {
         return {false, text_response(503, "the server has no place left; connect again later\n")};
     }
-    auto const verdict = core_.address_limits().arrive(connection_.peer());
+    auto const verdict = core().address_limits().arrive(peer());
     address_counted_ = verdict.counted;
     if (!verdict.admitted) return {false, too_many(verdict.retry_after)};
     return identify(head, from_proxy);
 }
 
 void Session::on_open() {
-    auto const now = core_.reactor().now();
+    auto const now = reactor().now();
     opened_ = last_active_ = now;
     counted_ = true;
     place_ = Admission::Place::client;
-    core_.admission().opened();
-    core_.metrics().clients_open.add();
-    core_.metrics().clients_by_network[static_cast<std::size_t>(connection_.peer().kind())].add();
-    log::debug("{} connected", connection_.peer().format());
+    core().admission().opened();
+    core().metrics().clients_open.add();
+    core().metrics().clients_by_network[static_cast<std::size_t>(peer().kind())].add();
+    log::debug("{} connected", peer().format());
     // A random place in the interval, so that a million clients are not asked at once.
-    auto const interval = core_.config().ping_interval;
-    next_heartbeat_ =
-        now + Duration(1 + static_cast<int64_t>(core_.random() % static_cast<uint64_t>(interval.count())));
-    if (proof_ && proof_->identity) {
-        become(proof_->identity->user);
-        core_.user_limit().joined(user_);
+    auto const interval = core().config().ping_interval;
+    auto const first = 1 + static_cast<int64_t>(core().random() % static_cast<uint64_t>(interval.count()));
+    next_heartbeat_ = ShortTime(now + Duration(first));
+    if (proof() && proof()->identity) {
+        become(proof()->identity->user);
+        core().user_limit().joined(proof()->identity->user);
     }
-    arm_timer();
 }
 
-void Session::arm_timer() {
-    auto const due =
-        std::min({next_heartbeat_, last_active_ + core_.config().inactivity_timeout, proof_due()});
-    core_.reactor().timers().arm(timer_, due);
+MonoTime Session::next_due() const {
+    return std::min({next_heartbeat_.near(reactor().now()), last_active_ + core().config().inactivity_timeout,
+                     proof_due()});
 }
 
-void Session::on_timer() {
-    if (!connection_.is_open()) return;
-    auto const now = core_.reactor().now();
-    messages_.shrink(now);
-    control_frames_.shrink(now);
-    if (now - last_active_ >= core_.config().inactivity_timeout) {
+void Session::on_due() {
+    auto const now = reactor().now();
+    if (rare_) tidy_rare();
+    if (now - last_active_ >= core().config().inactivity_timeout) {
         return close_with(Errc::inactivity_timeout, "no pong or other message came for too long");
     }
     if (proof_overdue()) return;
-    if (now >= next_heartbeat_) {
-        auto const interval = core_.config().ping_interval;
-        do
-            next_heartbeat_ += interval;
-        while (next_heartbeat_ <= now);
-        core_.metrics().heartbeats.add();
-        // A replay counts towards no limit, so what stands behind it cannot be judged by the queue.
-        if (replay_) {
-            connection_.send(core_.heartbeat());
-        } else if (!send_limited(core_.heartbeat())) {
-            return;
-        }
+    auto heartbeat = next_heartbeat_.near(now);
+    if (now < heartbeat) return;
+    auto const interval = core().config().ping_interval;
+    do
+        heartbeat += interval;
+    while (heartbeat <= now);
+    next_heartbeat_ = ShortTime(heartbeat);
+    core().metrics().heartbeats.add();
+    // A replay counts towards no limit, so what stands behind it cannot be judged by the queue.
+    if (replay()) {
+        send(core().heartbeat());
+    } else {
+        send_limited(core().heartbeat());
     }
-    arm_timer();
 }
 
 void Session::on_control_frame() {
-    if (control_frames_.admit(core_.reactor().now(), limits::kControlFramesPerSecond)) return;
+    if (rare().control_frames.admit(reactor().now(), limits::kControlFramesPerSecond)) return;
     close_with(Errc::rate_limit_exceeded, "more than 10 ping or pong frames in a second");
 }
 
 void Session::on_closing() {
-    timer_.disarm();
     leave_hub();
 }
 
 void Session::on_closed() {
-    timer_.disarm();
     leave_hub();
-    if (address_counted_) core_.address_limits().leave(connection_.peer());
-    core_.remove(*this);  // destroys *this
+    if (address_counted_) core().address_limits().leave(peer());
+    core().remove(*this);  // destroys *this
 }
 
 void Session::leave_hub() {
-    replay_.reset();
-    claims_.reset();
+    if (rare_) {
+        rare_->replay.reset();
+        rare_->claims.reset();
+    }
     if (!counted_) return;
     counted_ = false;
-    core_.metrics().clients_open.subtract();
-    core_.metrics().clients_by_network[static_cast<std::size_t>(connection_.peer().kind())].subtract();
-    core_.shard().leave(slot());
-    if (!user_.text.empty()) core_.user_limit().left(user_);
+    core().metrics().clients_open.subtract();
+    core().metrics().clients_by_network[static_cast<std::size_t>(peer().kind())].subtract();
+    auto const left = has_user() ? std::optional(user()) : std::nullopt;
+    core().shard().leave(slot());
+    if (left) core().user_limit().left(*left);
 }
 
 void Session::close_with(Errc code, std::string_view message, ws::CloseCode close_code,
                          const std::optional<proto::MessageId>& id) {
-    if (!connection_.is_open()) return;
-    core_.metrics().closed_with[static_cast<std::size_t>(code)].add();
-    log::debug("closing {}: {} ({})", connection_.peer().format(), message, errc_name(code));
+    if (!is_open()) return;
+    core().metrics().closed_with[static_cast<std::size_t>(code)].add();
+    log::debug("closing {}: {} ({})", peer().format(), message, errc_name(code));
     send_text(proto::encode_error(code, message, id));
-    connection_.close(close_code, errc_name(code));
+    close(close_code, errc_name(code));
 }
 
 void Session::disconnect(std::string_view reason) {
-    if (!connection_.is_open()) return;
-    core_.metrics().closed_with[static_cast<std::size_t>(Errc::disconnected)].add();
+    if (!is_open()) return;
+    core().metrics().closed_with[static_cast<std::size_t>(Errc::disconnected)].add();
     send_text(proto::encode_error(Errc::disconnected, reason, std::nullopt));
-    connection_.close(ws::CloseCode::policy, reason);
+    close(ws::CloseCode::policy, reason);
 }
 
 void Session::shut_down() {
@@ -181,35 +201,46 @@ void Session::shut_down() {
 
 ConnectionInfo Session::describe() const {
     ConnectionInfo info;
-    info.core = core_.reactor().id();
-    info.handle = connection_.handle();
+    info.core = reactor().id();
+    info.handle = handle();
     info.opened = opened_;
-    info.since = core_.reactor().wall() - (core_.reactor().now() - opened_);
-    info.address = connection_.peer().format();
-    info.topics = core_.shard().topics_of(slot());
+    info.since = reactor().wall() - (reactor().now() - opened_);
+    info.address = peer().format();
+    info.topics = core().shard().topics_of(slot());
     return info;
 }
 
 // --- messages in
 
 void Session::on_message(ws::Opcode, std::string_view payload) {
-    auto const now = core_.reactor().now();
-    auto& metrics = core_.metrics();
+    auto const now = reactor().now();
+    auto& metrics = core().metrics();
     metrics.messages_in.add();
-    if (!messages_.admit(now, core_.config().limits.messages_per_second)) {
+    if (!admit_message(now)) {
         return close_with(Errc::rate_limit_exceeded, fmt::format("more than {} messages in one second",
-                                                                 core_.config().limits.messages_per_second));
+                                                                 core().config().limits.messages_per_second));
     }
     last_active_ = now;
-    if (proof_ && proof_->checking) {
-        proof_->held.emplace_back(payload);
+    spoken_ = true;
+    if (proof() && proof()->checking) {
+        proof()->held.emplace_back(payload);
     } else {
         take(payload);
     }
 }
 
+// Who says one thing a second needs no window for it: last_active_ is its time.
+bool Session::admit_message(MonoTime now) {
+    uint32_t const events_max = core().config().limits.messages_per_second;
+    if (!rare_ || rare_->messages.empty()) {
+        if (!spoken_ || now - last_active_ >= limits::kRateWindow) return true;
+        static_cast<void>(rare().messages.admit(last_active_, events_max));
+    }
+    return rare_->messages.admit(now, events_max);
+}
+
 void Session::take(std::string_view payload) {
-    auto decoded = core_.client_decoder().decode(payload);
+    auto decoded = core().client_decoder().decode(payload);
     if (!decoded)
         return refuse(decoded.error().error.code, decoded.error().error.message, decoded.error().id);
     auto const id = std::move(decoded->id);
@@ -217,7 +248,7 @@ void Session::take(std::string_view payload) {
 }
 
 void Session::send_text(std::string_view json) {
-    connection_.send(frame_of(json));
+    send(frame_of(json));
 }
 
 void Session::acknowledge(const std::optional<proto::MessageId>& id, std::string_view data) {
@@ -225,38 +256,38 @@ void Session::acknowledge(const std::optional<proto::MessageId>& id, std::string
 }
 
 void Session::refuse(Errc code, std::string_view message, const std::optional<proto::MessageId>& id) {
-    core_.metrics().refused[static_cast<std::size_t>(code)].add();
+    core().metrics().refused[static_cast<std::size_t>(code)].add();
     send_text(proto::encode_error(code, message, id));
     if (code != Errc::unauthorized) {
         refusals_in_a_row_ = 0;
     } else if (++refusals_in_a_row_ >= limits::kRefusalsInARowMax) {
-        core_.metrics().closed_with[static_cast<std::size_t>(code)].add();
-        connection_.close(ws::CloseCode::policy, errc_name(code));
+        core().metrics().closed_with[static_cast<std::size_t>(code)].add();
+        close(ws::CloseCode::policy, errc_name(code));
     }
 }
 
 // Judged in the contract's order: shape (the decoder's), token and user, topic names, topic rights, limit.
 // Nothing is changed before all of it has passed.
 void Session::handle(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id) {
-    bool const known = proof_ && proof_->identity && proof_->by_handshake;
+    bool const known = proof() && proof()->identity && proof()->by_handshake;
     if (!subscribe.user && !subscribe.topics && !subscribe.token && !known) {
         return refuse(Errc::invalid_message, "subscribe.data needs a userId, topics or a token", id);
     }
-    if (subscribe.token && core_.token_reader()) return check_token(std::move(subscribe), id);
+    if (subscribe.token && core().token_reader()) return check_token(std::move(subscribe), id);
     subscribe_as(subscribe, id, std::nullopt);
 }
 
 void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id,
                            std::optional<auth::Identity> fresh) {
-    if (proof_ && !may_subscribe(subscribe, id, fresh)) return;
-    bool const has_user = !user_.text.empty() || subscribe.user.has_value();
-    if ((subscribe.since || subscribe.replay_unread) && !has_user) {
+    if (proof() && !may_subscribe(subscribe, id, fresh)) return;
+    bool const names_user = has_user() || subscribe.user.has_value();
+    if ((subscribe.since || subscribe.replay_unread) && !names_user) {
         return refuse(Errc::invalid_message, "subscribe.data.since and replay need a userId", id);
     }
-    if (subscribe.user && !user_.text.empty() && *subscribe.user != user_) {
+    if (subscribe.user && has_user() && !is_user(*subscribe.user)) {
         return refuse(Errc::unauthorized, "this connection belongs to another user already", id);
     }
-    auto& shard = core_.shard();
+    auto& shard = core().shard();
     if (subscribe.topics) {
         std::set<std::string_view> added;
         for (const auto& topic : *subscribe.topics) {
@@ -266,9 +297,9 @@ void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<prot
             }
             if (!shard.holds(slot(), topic)) added.insert(topic);
         }
-        if (const auto& identity = fresh    ? fresh
-                                   : proof_ ? proof_->identity
-                                            : fresh;
+        if (const auto& identity = fresh     ? fresh
+                                   : proof() ? proof()->identity
+                                             : fresh;
             identity && identity->topics) {
             for (const auto& topic : *subscribe.topics) {
                 if (!identity->topics->allow(topic))
@@ -276,34 +307,34 @@ void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<prot
             }
         }
         if (shard.topic_count(slot()) - topics_outside(fresh) + added.size() >
-            core_.config().limits.subscriptions) {
+            core().config().limits.subscriptions) {
             return close_with(
                 Errc::subscription_limit_exceeded,
-                fmt::format("more than {} topics on one connection", core_.config().limits.subscriptions),
+                fmt::format("more than {} topics on one connection", core().config().limits.subscriptions),
                 ws::CloseCode::policy, id);
         }
     }
     bool const resumes = subscribe.since || subscribe.replay_unread;
-    if (resumes && replay_ && replay_->next.size() >= limits::kResumesWaitingMax) {
+    if (resumes && replay() && replay()->next.size() >= limits::kResumesWaitingMax) {
         return refuse(Errc::subscription_failed, "too many replays wait behind the one that is under way",
                       id);
     }
-    bool const asks_store = (resumes || subscribe.offsets) && has_user;
-    if (asks_store && !core_.store().has_place()) {
+    bool const asks_store = (resumes || subscribe.offsets) && names_user;
+    if (asks_store && !core().store().has_place()) {
         return refuse(Errc::internal_error, "the store is busy; try again", id);
     }
 
     auto parts = parts_of(subscribe, asks_store);
     // What a client's first proof brings holds at once, as its user does; a newer one when this has
     // succeeded.
-    if (fresh && user_.text.empty()) {
-        proof_->identity = std::move(fresh);
+    if (fresh && !has_user()) {
+        proof()->identity = std::move(fresh);
     } else {
         parts.proof = std::move(fresh);
     }
-    if (proof_) proof_->subscribed = true;
+    if (proof()) proof()->subscribed = true;
     if (subscribe.user) {
-        if (user_.text.empty()) become(*subscribe.user);
+        if (!has_user()) become(*subscribe.user);
         receiving_ = true;
         shard.set_receiving(slot(), true);
     }
@@ -311,7 +342,10 @@ void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<prot
         for (const auto& topic : *subscribe.topics)
             shard.subscribe(slot(), topic);
     }
-    if (subscribe.sync && !std::exchange(wants_sync_, true) && replay_) ask_again_with_marks();
+    if (subscribe.sync && !wants_sync_) {
+        wants_sync_ = true;
+        if (replay()) ask_again_with_marks();
+    }
     if (resumes || subscribe.offsets) wants_offsets_ = true;
 
     // With the user's updates turned off a resume has nothing to send either, but is answered.
@@ -321,7 +355,7 @@ void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<prot
         ask_for_offset(id, claim(std::move(parts)), false);
     } else {
         stand(parts);
-        if (!connection_.is_open()) return;  // it was one connection too many
+        if (!is_open()) return;  // it was one connection too many
         if (subscribe.offsets) {
             send_resume_ack(id, 0, false, 0);
         } else {
@@ -332,15 +366,15 @@ void Session::subscribe_as(proto::Subscribe& subscribe, const std::optional<prot
 
 Claims::Parts Session::parts_of(const proto::Subscribe& subscribe, bool to_claim) const {
     static const Claims::Parts kNone;
-    auto const& open = claims_ ? claims_->open() : kNone;
+    auto const& open = claims() ? claims()->open() : kNone;
     Claims::Parts parts;
-    if (subscribe.topics && (to_claim || claims_)) {
+    if (subscribe.topics && (to_claim || claims())) {
         for (const auto& topic : *subscribe.topics) {
-            if (!core_.shard().holds(slot(), topic) || open.topics.contains(topic))
+            if (!core().shard().holds(slot(), topic) || open.topics.contains(topic))
                 parts.topics.insert(topic);
         }
     }
-    parts.user = subscribe.user && (user_.text.empty() || open.user);
+    parts.user = subscribe.user && (!has_user() || open.user);
     parts.receiving = subscribe.user && (!receiving_ || open.receiving);
     parts.offsets = (subscribe.since || subscribe.replay_unread || subscribe.offsets) &&
                     (!wants_offsets_ || open.offsets);
@@ -349,43 +383,45 @@ Claims::Parts Session::parts_of(const proto::Subscribe& subscribe, bool to_claim
 }
 
 uint32_t Session::claim(Claims::Parts&& parts) {
-    if (!claims_) claims_ = std::make_unique<Claims>();
-    return claims_->add(std::move(parts));
+    auto& claims = rare().claims;
+    if (!claims) claims = std::make_unique<Claims>();
+    return claims->add(std::move(parts));
 }
 
 // The oldest of too many connections of the user goes, perhaps this one.
 void Session::stand(Claims::Parts& parts) {
-    if (claims_) claims_->settle(parts);
+    if (claims()) claims()->settle(parts);
     if (parts.proof) take_proof(std::move(*parts.proof));
-    if (parts.user) core_.user_limit().joined(user_);
+    if (parts.user) core().user_limit().joined(user());
 }
 
 void Session::succeed(uint32_t claim) {
-    auto parts = claims_->succeed(claim);
-    if (claims_->empty()) claims_.reset();
+    auto parts = claims()->succeed(claim);
+    if (claims()->empty()) rare_->claims.reset();
     if (parts.proof) take_proof(std::move(*parts.proof));
-    if (parts.user) core_.user_limit().joined(user_);
+    if (parts.user) core().user_limit().joined(user());
 }
 
 void Session::take_back(uint32_t claim) {
-    auto const parts = claims_->fail(claim);
-    if (claims_->empty()) claims_.reset();
-    auto& shard = core_.shard();
+    auto const parts = claims()->fail(claim);
+    if (claims()->empty()) rare_->claims.reset();
+    auto& shard = core().shard();
     for (const auto& topic : parts.topics)
         shard.unsubscribe(slot(), topic);
     if (parts.receiving) {
-        if (proof_) proof_->subscribed = false;
+        if (proof()) proof()->subscribed = false;
         receiving_ = false;
         shard.set_receiving(slot(), false);
     }
     if (parts.user) {
+        auto const user = this->user();
         shard.clear_user(slot());
-        core_.user_limit().left(std::exchange(user_, {}));
-        if (proof_) proof_->identity.reset();
+        core().user_limit().left(user);
+        if (proof()) proof()->identity.reset();
     }
     if (parts.offsets) wants_offsets_ = false;
     if (parts.sync) wants_sync_ = false;
-    if (!replay_) return;
+    if (!replay()) return;
     keep_held([&](const LivePublication& held) {
         if (held.broadcast) return receiving_ || shard.topic_count(slot()) > 0;
         return (held.users.empty() || receiving_) && (held.topic.empty() || shard.holds(slot(), held.topic));
@@ -393,39 +429,38 @@ void Session::take_back(uint32_t claim) {
 }
 
 void Session::handle(proto::Unsubscribe& unsubscribe, const std::optional<proto::MessageId>& id) {
-    if (proof_ && !proof_->identity)
+    if (proof() && !proof()->identity)
         return refuse(Errc::unauthorized, "nobody has proved who this connection belongs to", id);
-    if (unsubscribe.user && *unsubscribe.user != user_) {
+    if (unsubscribe.user && !is_user(*unsubscribe.user)) {
         return refuse(Errc::unauthorized, "this connection does not belong to that user", id);
     }
-    auto& shard = core_.shard();
+    auto& shard = core().shard();
     if (unsubscribe.topics) {
         for (const auto& topic : *unsubscribe.topics)
             shard.unsubscribe(slot(), topic);
-        if (claims_) claims_->settle({.topics = {unsubscribe.topics->begin(), unsubscribe.topics->end()}});
-        if (replay_) drop_held_of({unsubscribe.topics->begin(), unsubscribe.topics->end()});
+        if (claims()) claims()->settle({.topics = {unsubscribe.topics->begin(), unsubscribe.topics->end()}});
+        if (replay()) drop_held_of({unsubscribe.topics->begin(), unsubscribe.topics->end()});
     } else {
         shard.drop_topics(slot());
         receiving_ = false;
-        if (claims_) claims_->settle({.topics = claims_->open().topics, .receiving = true});
-        if (replay_) {
+        if (claims()) claims()->settle({.topics = claims()->open().topics, .receiving = true});
+        if (replay()) {
             keep_held([](const LivePublication& held) { return held.broadcast; });
             give_up_replay();
         }
-        if (proof_) proof_->subscribed = true;
-        if (!user_.text.empty()) shard.set_receiving(slot(), false);
+        if (proof()) proof()->subscribed = true;
+        if (has_user()) shard.set_receiving(slot(), false);
     }
     acknowledge(id, "{}");
 }
 
 void Session::handle(proto::MarkRead& mark_read, const std::optional<proto::MessageId>& id) {
-    if (user_.text.empty())
-        return refuse(Errc::unauthorized, "mark_read needs a subscribe with a userId first", id);
-    auto& store = core_.store();
+    if (!has_user()) return refuse(Errc::unauthorized, "mark_read needs a subscribe with a userId first", id);
+    auto& store = core().store();
     if (!store.has_place()) return refuse(Errc::internal_error, "the store is busy; try again", id);
     store.submit(
-        store::MarkRead{{}, user_, std::move(mark_read.notification_id), core_.mark_origin(handle())},
-        [&core = core_, handle = handle(), id](store::Answer&& answer) {
+        store::MarkRead{{}, user(), std::move(mark_read.notification_id), core().mark_origin(handle())},
+        [&core = core(), handle = handle(), id](store::Answer&& answer) {
             auto const& marked = std::get<store::MarkReadAnswer>(answer);
             Session* self = core.find(handle);
             if (!self || !self->is_open()) return;
@@ -443,37 +478,37 @@ void Session::handle(proto::MarkRead& mark_read, const std::optional<proto::Mess
 // --- messages out
 
 bool Session::send_limited(const FrameRef& frame) {
-    auto const& limits = core_.config().limits;
-    bool const over = connection_.unsent_bytes() + frame.size() > limits.send_queue_bytes ||
-                      connection_.unsent_frames() + 1 > limits.send_queue_messages;
+    auto const& limits = core().config().limits;
+    bool const over = unsent_bytes() + frame.size() > limits.send_queue_bytes ||
+                      unsent_frames() + 1 > limits.send_queue_messages;
     // A burst alone is no slowness: the socket must have left a send waiting.
-    if (over && connection_.stalled()) {
-        connection_.drop_unsent();
+    if (over && stalled()) {
+        drop_unsent();
         close_with(Errc::slow_consumer, "messages came faster than they were read",
                    ws::CloseCode::try_again_later);
         return false;
     }
-    connection_.send(frame);
+    send(frame);
     return true;
 }
 
 void Session::send_delivery(const FrameRef& frame) {
-    if (send_limited(frame)) core_.metrics().deliveries.add();
+    if (send_limited(frame)) core().metrics().deliveries.add();
 }
 
 void Session::deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame,
                       uint64_t offset_before) {
-    if (!connection_.is_open()) return;
-    if (!replay_) return send_delivery(frame);
-    auto const& limits = core_.config().limits;
+    if (!is_open()) return;
+    if (!replay()) return send_delivery(frame);
+    auto const& limits = core().config().limits;
     auto const passes = [&](uint64_t queues) {
-        return !replay_->held.empty() &&
-               (replay_->held.size() >= queues * limits.send_queue_messages ||
-                replay_->held_bytes + frame.size() > queues * limits.send_queue_bytes);
+        return !replay()->held.empty() &&
+               (replay()->held.size() >= queues * limits.send_queue_messages ||
+                replay()->held_bytes + frame.size() > queues * limits.send_queue_bytes);
     };
     // Sent ahead of the replay they would be out of order. A burst alone is no slowness here either.
-    if (connection_.stalled() && passes(limits::kHeldQueuesStalledMax)) {
-        connection_.drop_unsent();
+    if (stalled() && passes(limits::kHeldQueuesStalledMax)) {
+        drop_unsent();
         return close_with(Errc::slow_consumer, "messages came faster than the replay before them was read",
                           ws::CloseCode::try_again_later);
     }
@@ -481,24 +516,24 @@ void Session::deliver(const std::shared_ptr<const LivePublication>& publication,
         return close_with(Errc::internal_error, "too much waits behind the replay; resume later",
                           ws::CloseCode::internal);
     }
-    replay_->held_bytes += frame.size();
-    replay_->held.push_back({publication, frame, offset_before});
+    replay()->held_bytes += frame.size();
+    replay()->held.push_back({publication, frame, offset_before});
 }
 
 void Session::deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset) {
-    if (!connection_.is_open()) return;
-    if (replay_) {
-        replay_->dropped_max = std::max(replay_->dropped_max, offset);
+    if (!is_open()) return;
+    if (replay()) {
+        replay()->dropped_max = std::max(replay()->dropped_max, offset);
         return;
     }
-    send_delivery(wants_offsets_ ? core_.with_offset(*publication.message, offset) : plain);
+    send_delivery(wants_offsets_ ? core().with_offset(*publication.message, offset) : plain);
 }
 
 void Session::deliver_read_mark(const store::ReadMark& mark) {
-    if (!wants_sync_ || !receiving_ || !connection_.is_open()) return;
-    if (mark.origin == core_.mark_origin(handle())) return;
-    if (replay_) {
-        replay_->dropped_max = std::max(replay_->dropped_max, mark.offset);
+    if (!wants_sync_ || !receiving_ || !is_open()) return;
+    if (mark.origin == core().mark_origin(handle())) return;
+    if (replay()) {
+        replay()->dropped_max = std::max(replay()->dropped_max, mark.offset);
         return;
     }
     auto const offset = wants_offsets_ ? offset_text(mark.offset) : std::string();

@@ -20,12 +20,30 @@ namespace rc::server {
 
 class Core;
 
+/// What the sessions of a core share.
+struct SessionFamily final : ws::Endpoint {
+    SessionFamily(Core& owner, net::StreamTable& streams, const Options& opts)
+        : Endpoint(streams, opts), core(owner) {}
+    Core& core;
+};
+
 /// One client: who it is, what it may do and what it gets, by the user's protocol (contract.md 3).
-/// It lives as long as its connection. Core: own core only.
-class Session final : private ws::ConnectionHandler {
+/// It is its connection. Core: own core only.
+///
+/// A million of them wait in a server that has nothing to say, so what a waiting client does not need is in
+/// Rare, and what the hub knows of it (its user and topics) stands there alone.
+class Session final : private ws::Connection {
   public:
-    Session(Core& core, ws::Endpoint& endpoint);
+    explicit Session(SessionFamily& family);
     ~Session();
+
+    using Connection::abort;
+    using Connection::handle;
+    using Connection::in_handshake;
+    using Connection::is_open;
+
+    /// The session whose stream this is: only of a SessionFamily's streams.
+    static Session& of(net::Stream& stream) { return static_cast<Session&>(stream); }
 
     /// False when the core has no slot: the caller closes the file and drops the session.
     [[nodiscard]] bool open(io::File file, const net::PeerAddress& peer, ws::Connection::Begins begins,
@@ -46,7 +64,6 @@ class Session final : private ws::ConnectionHandler {
     void disconnect(std::string_view reason);
     /// Tells an open client that the server ends; one in its handshake or closing is left as it is.
     void shut_down();
-    void abort() { connection_.abort(); }
     /// Its handshake has hung for so long that others need the place.
     void give_way() {
         place_ = Admission::Place::dropped;
@@ -54,17 +71,14 @@ class Session final : private ws::ConnectionHandler {
     }
     /// The store has places again, perhaps: see Core::retry_later.
     void retry_replay() {
-        if (replay_ && replay_->waiting && connection_.is_open()) read_chunk();
+        if (replay() && replay()->waiting && is_open()) read_chunk();
     }
 
     [[nodiscard]] uint32_t listener() const { return listener_; }  // of the core's, by which it came
-    [[nodiscard]] bool is_open() const { return connection_.is_open(); }
-    [[nodiscard]] bool in_handshake() const { return connection_.in_handshake(); }
     [[nodiscard]] Admission::Place place() const { return place_; }
-    [[nodiscard]] bool in_replay() const { return replay_ != nullptr; }
+    [[nodiscard]] bool in_replay() const { return replay() != nullptr; }
     [[nodiscard]] MonoTime opened() const { return opened_; }
-    [[nodiscard]] net::StreamHandle handle() const { return connection_.handle(); }
-    [[nodiscard]] hub::SubscriberSlot slot() const { return hub::SubscriberSlot(connection_.handle().slot); }
+    [[nodiscard]] hub::SubscriberSlot slot() const { return hub::SubscriberSlot(handle().slot); }
     [[nodiscard]] ConnectionInfo describe() const;
 
   private:
@@ -86,7 +100,7 @@ class Session final : private ws::ConnectionHandler {
     // read from the log instead.
     struct Replay {
         Resume resume;             // `mode` and `after` move on with the chunks
-        uint32_t serial = 0;       // answers to an earlier one are ignored
+        uint64_t serial = 0;       // answers to an earlier one are ignored
         uint64_t upto = 0;         // 0: not known yet
         uint64_t dropped_max = 0;  // newest live offset that was dropped meanwhile
         bool acked = false;
@@ -103,9 +117,17 @@ class Session final : private ws::ConnectionHandler {
     struct Proof {
         std::optional<auth::Identity> identity;
         bool by_handshake = false;
-        bool subscribed = false;       // it has asked for its messages, or for none, and is heeded in that
-        bool checking = false;         // a token's verdict is awaited
-        std::deque<std::string> held;  // messages that came meanwhile
+        bool subscribed = false;        // it has asked for its messages, or for none, and is heeded in that
+        bool checking = false;          // a token's verdict is awaited
+        std::vector<std::string> held;  // messages that came meanwhile, oldest first
+    };
+    // What a client in open mode that waits has not: it comes when one of these is needed, and goes when
+    // none is.
+    struct Rare {
+        std::unique_ptr<Proof> proof;  // null in open mode
+        std::unique_ptr<Replay> replay;
+        std::unique_ptr<Claims> claims;       // null: none
+        RateWindow messages, control_frames;  // while a second holds more than one message; any
     };
 
     ws::RequestVerdict on_request(const http::RequestHead& head) override;
@@ -115,9 +137,21 @@ class Session final : private ws::ConnectionHandler {
     void on_drained() override;
     void on_closing() override;
     void on_closed() override;
+    [[nodiscard]] MonoTime next_due() const override;
+    void on_due() override;
 
-    void on_timer();
-    void arm_timer();
+    [[nodiscard]] Core& core() const { return static_cast<SessionFamily&>(endpoint()).core; }
+    [[nodiscard]] bool has_user() const;
+    [[nodiscard]] UserId user() const;  // only if it has one
+    [[nodiscard]] bool is_user(const UserId& user) const;
+
+    Rare& rare();
+    [[nodiscard]] Proof* proof() const { return rare_ ? rare_->proof.get() : nullptr; }
+    [[nodiscard]] Replay* replay() const { return rare_ ? rare_->replay.get() : nullptr; }
+    [[nodiscard]] Claims* claims() const { return rare_ ? rare_->claims.get() : nullptr; }
+    void tidy_rare();
+
+    [[nodiscard]] bool admit_message(MonoTime now);
     /// One message after the other: those that came while a token was checked follow it.
     void take(std::string_view payload);
     /// Does what a message asks for. Anything but an `unauthorized` begins their row anew.
@@ -125,7 +159,7 @@ class Session final : private ws::ConnectionHandler {
     void answer(Act&& act) {
         auto const refusals_before = refusals_in_a_row_;
         act();
-        if (refusals_in_a_row_ == refusals_before && !(proof_ && proof_->checking)) refusals_in_a_row_ = 0;
+        if (refusals_in_a_row_ == refusals_before && !(proof() && proof()->checking)) refusals_in_a_row_ = 0;
     }
 
     // Who it is: session_identity.cc.
@@ -179,9 +213,9 @@ class Session final : private ws::ConnectionHandler {
     /// Of what waits behind the replay, only what is still wanted.
     template <class Wanted>
     void keep_held(Wanted&& wanted) {
-        std::erase_if(replay_->held, [&](const Held& waiting) {
+        std::erase_if(replay()->held, [&](const Held& waiting) {
             if (wanted(*waiting.publication)) return false;
-            replay_->held_bytes -= waiting.frame.size();
+            replay()->held_bytes -= waiting.frame.size();
             return true;
         });
     }
@@ -198,29 +232,21 @@ class Session final : private ws::ConnectionHandler {
     [[nodiscard]] std::string offset_text(uint64_t offset) const;
     void leave_hub();
 
-    Core& core_;
-    ws::Connection connection_;
-    UserId user_;                   // empty text: none
-    std::unique_ptr<Proof> proof_;  // null in open mode
-    RateWindow messages_, control_frames_;
-    MonoTime opened_{}, last_active_{}, next_heartbeat_{};
-    std::unique_ptr<Replay> replay_;
-    std::unique_ptr<Claims> claims_;  // null: none
-    uint32_t replay_serial_ = 0;
     uint16_t listener_ = 0;
+    std::unique_ptr<Rare> rare_;
+    MonoTime opened_{};
+    MonoTime last_active_{};  // its last message, or its opening
+    ShortTime next_heartbeat_;
     uint8_t refusals_in_a_row_ = 0;
-    bool counted_ = false;          // among the core's open clients
-    bool address_counted_ = false;  // by the core's AddressLimits
     Admission::Place place_ = Admission::Place::handshake;
-    bool wants_offsets_ = false;
-    bool wants_sync_ = false;
-    bool receiving_ = false;
-    struct Timer : io::Timer {
-        explicit Timer(Session& session)
-            : io::Timer([](io::Timer& timer) { static_cast<Timer&>(timer).owner.on_timer(); }),
-              owner(session) {}
-        Session& owner;
-    } timer_;
+    bool spoken_ : 1 = false;           // last_active_ is a message
+    bool counted_ : 1 = false;          // among the core's open clients
+    bool address_counted_ : 1 = false;  // by the core's AddressLimits
+    bool wants_offsets_ : 1 = false;
+    bool wants_sync_ : 1 = false;
+    bool receiving_ : 1 = false;
 };
+// Two cache lines, and a size that the allocator hands out without waste.
+static_assert(sizeof(Session) <= 128);
 
 }  // namespace rc::server

@@ -85,19 +85,19 @@ std::pair<bool, std::string_view> subprotocol_of(const std::vector<std::string_v
 // --- the handshake
 
 ws::RequestVerdict Session::identify(const http::RequestHead& head, bool from_proxy) {
-    const auto& config = core_.config().auth;
+    const auto& config = core().config().auth;
     ws::RequestVerdict verdict;
     if (subprotocol_of(head.all("sec-websocket-protocol")).first) verdict.subprotocol = kSubprotocol;
     if (config.mode == AuthMode::open) return verdict;
-    proof_ = std::make_unique<Proof>();
+    rare().proof = std::make_unique<Proof>();
     if (config.mode == AuthMode::jwt) return identify_by_token(head);
 
     auto const names = head.all(config.header.lower_name());
     if (!from_proxy || names.empty() || (names.size() == 1 && names[0].empty())) return verdict;
     auto user = names.size() == 1 ? proto::user_id_of(names[0]) : std::nullopt;
     if (!user) return refused(400, "the proxy names no one user");
-    proof_->identity = auth::Identity{.user = std::move(*user)};
-    proof_->by_handshake = true;
+    proof()->identity = auth::Identity{.user = std::move(*user)};
+    proof()->by_handshake = true;
     return verdict;
 }
 
@@ -113,7 +113,7 @@ ws::RequestVerdict Session::identify_by_token(const http::RequestHead& head) {
         if (!value) return refused(400, "the query's token is escaped badly");
         in_query = std::move(*value);
     }
-    auto const& cookie = core_.config().auth.jwt.cookie;
+    auto const& cookie = core().config().auth.jwt.cookie;
     std::string_view token = authorizations.empty() ? std::string_view() : bearer_of(authorizations[0]);
     if (token.empty()) token = in_query;
     if (token.empty() && !cookie.empty()) token = cookie_of(head.all("cookie"), cookie);
@@ -121,57 +121,57 @@ ws::RequestVerdict Session::identify_by_token(const http::RequestHead& head) {
 
     ws::RequestVerdict verdict{.subprotocol = offered ? kSubprotocol : std::string_view()};
     if (token.empty()) return verdict;
-    auto read = core_.token_reader()->read(token, core_.reactor().wall());
+    auto read = core().token_reader()->read(token, reactor().wall());
     if (!read) {
         token_refused();
         return refused(401, read.error().message);
     }
-    if (!core_.tokens().has_place()) {
-        core_.metrics().tokens_shed.add();
+    if (!core().tokens().has_place()) {
+        core().metrics().tokens_shed.add();
         return refused(503, kBusy);
     }
     auto identity = std::exchange(read->identity, {});
-    core_.tokens().check(std::move(*read), [&core = core_, handle = handle(), identity = std::move(identity),
-                                            verdict](Verdict found) mutable {
+    core().tokens().check(std::move(*read), [&core = core(), handle = handle(),
+                                             identity = std::move(identity), verdict](Verdict found) mutable {
         Session* self = core.find(handle);
-        if (!self || !self->proof_) return;
+        if (!self || !self->proof()) return;
         if (found == auth::Signature::good) {
             core.metrics().tokens_accepted.add();
-            self->proof_->identity = std::move(identity);
-            self->proof_->by_handshake = true;
+            self->proof()->identity = std::move(identity);
+            self->proof()->by_handshake = true;
         } else {
             found ? self->token_refused() : core.metrics().tokens_shed.add();
             verdict = found ? refused(401, auth::refusal(*found)) : refused(503, kBusy);
         }
-        self->connection_.answer_request(verdict);
+        self->answer_request(verdict);
     });
     verdict.pending = true;
     return verdict;
 }
 
 void Session::token_refused() {
-    core_.metrics().tokens_refused.add();
-    core_.address_limits().auth_failed(connection_.peer());
+    core().metrics().tokens_refused.add();
+    core().address_limits().auth_failed(peer());
 }
 
 // --- tokens in messages
 
 // What comes behind it waits: its order is the client's, and what it may do is not known before.
 void Session::check_token(proto::Subscribe subscribe, std::optional<proto::MessageId> id) {
-    auto read = core_.token_reader()->read(*subscribe.token, core_.reactor().wall());
+    auto read = core().token_reader()->read(*subscribe.token, reactor().wall());
     if (!read) {
         token_refused();
         return refuse(Errc::unauthorized, read.error().message, id);
     }
-    if (!core_.tokens().has_place()) {
-        core_.metrics().tokens_shed.add();
+    if (!core().tokens().has_place()) {
+        core().metrics().tokens_shed.add();
         return refuse(Errc::internal_error, kBusy, id);
     }
-    proof_->checking = true;
-    connection_.pause_receive();
+    proof()->checking = true;
+    pause_receive();
     auto identity = std::exchange(read->identity, {});
-    core_.tokens().check(
-        std::move(*read), [&core = core_, handle = handle(), subscribe = std::move(subscribe),
+    core().tokens().check(
+        std::move(*read), [&core = core(), handle = handle(), subscribe = std::move(subscribe),
                            id = std::move(id), identity = std::move(identity)](Verdict found) mutable {
             Session* self = core.find(handle);
             if (!self || !self->is_open()) return;
@@ -189,34 +189,33 @@ void Session::check_token(proto::Subscribe subscribe, std::optional<proto::Messa
 
 void Session::take_verdict(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id,
                            Result<auth::Identity> found) {
-    proof_->checking = false;
+    proof()->checking = false;
     answer([&] {
         if (!found) return refuse(found.error().code, found.error().message, id);
         subscribe_as(subscribe, id, std::move(*found));
     });
-    while (!proof_->held.empty() && !proof_->checking && connection_.is_open()) {
-        auto const next = std::move(proof_->held.front());
-        proof_->held.pop_front();
+    while (!proof()->held.empty() && !proof()->checking && is_open()) {
+        auto const next = std::move(proof()->held.front());
+        proof()->held.erase(proof()->held.begin());
         take(next);
     }
-    if (!connection_.is_open() || proof_->checking) return;
-    connection_.resume_receive();
-    arm_timer();
+    if (!is_open() || proof()->checking) return;
+    resume_receive();
+    rearm();
 }
 
 void Session::become(const UserId& user) {
-    user_ = user;
-    core_.shard().set_user(slot(), user_);
+    core().shard().set_user(slot(), user);
 }
 
 bool Session::may_subscribe(proto::Subscribe& subscribe, const std::optional<proto::MessageId>& id,
                             const std::optional<auth::Identity>& fresh) {
-    auto const& identity = fresh ? fresh : proof_->identity;
+    auto const& identity = fresh ? fresh : proof()->identity;
     std::string_view wrong;
     if (!identity) {
-        wrong = core_.token_reader() ? "a token is needed, in subscribe.data.token or when connecting"
-                                     : "the proxy has named no user";
-    } else if (!user_.text.empty() && identity->user != user_) {
+        wrong = core().token_reader() ? "a token is needed, in subscribe.data.token or when connecting"
+                                      : "the proxy has named no user";
+    } else if (has_user() && !is_user(identity->user)) {
         wrong = "this connection belongs to another user already";
     } else if (subscribe.user && *subscribe.user != identity->user) {
         wrong = "subscribe.data.userId is not the user who was proved";
@@ -227,30 +226,30 @@ bool Session::may_subscribe(proto::Subscribe& subscribe, const std::optional<pro
     }
     // What brings the user's own messages: naming the user, a token, and for an identity of the handshake the
     // first subscribe, or one that asks for nothing else.
-    if (fresh || (proof_->by_handshake && (!proof_->subscribed || !subscribe.topics)))
+    if (fresh || (proof()->by_handshake && (!proof()->subscribed || !subscribe.topics)))
         subscribe.user = identity->user;
     return true;
 }
 
 void Session::take_proof(auth::Identity&& identity) {
-    proof_->identity = std::move(identity);
-    if (const auto& rights = proof_->identity->topics) {
-        auto& shard = core_.shard();
+    proof()->identity = std::move(identity);
+    if (const auto& rights = proof()->identity->topics) {
+        auto& shard = core().shard();
         Claims::Parts dropped;
         for (const auto& topic : shard.topics_of(slot())) {
             if (rights->allow(topic)) continue;
             shard.unsubscribe(slot(), topic);
             dropped.topics.insert(topic);
         }
-        if (claims_) claims_->settle(dropped);
-        if (replay_) drop_held_of(dropped.topics);
+        if (claims()) claims()->settle(dropped);
+        if (replay()) drop_held_of(dropped.topics);
     }
-    arm_timer();
+    rearm();
 }
 
 uint32_t Session::topics_outside(const std::optional<auth::Identity>& fresh) const {
     if (!fresh || !fresh->topics) return 0;
-    auto const held = core_.shard().topics_of(slot());
+    auto const held = core().shard().topics_of(slot());
     return static_cast<uint32_t>(
         std::ranges::count_if(held, [&](const std::string& topic) { return !fresh->topics->allow(topic); }));
 }
@@ -258,17 +257,17 @@ uint32_t Session::topics_outside(const std::optional<auth::Identity>& fresh) con
 // --- time
 
 MonoTime Session::proof_due() const {
-    if (!proof_ || proof_->checking || !core_.token_reader()) return MonoTime::max();
-    const auto& jwt = core_.config().auth.jwt;
-    if (!proof_->identity) return opened_ + jwt.authenticate_within;
-    auto const now = core_.reactor().now();
-    return now + std::max(Duration::zero(), proof_->identity->expires + jwt.leeway - core_.reactor().wall());
+    if (!proof() || proof()->checking || !core().token_reader()) return MonoTime::max();
+    const auto& jwt = core().config().auth.jwt;
+    if (!proof()->identity) return opened_ + jwt.authenticate_within;
+    auto const now = reactor().now();
+    return now + std::max(Duration::zero(), proof()->identity->expires + jwt.leeway - reactor().wall());
 }
 
 bool Session::proof_overdue() {
-    if (proof_due() > core_.reactor().now()) return false;
+    if (proof_due() > reactor().now()) return false;
     close_with(Errc::unauthorized,
-               proof_->identity ? "the token has expired" : "no token came in time; connect again with one");
+               proof()->identity ? "the token has expired" : "no token came in time; connect again with one");
     return true;
 }
 

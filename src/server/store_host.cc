@@ -10,12 +10,7 @@ constexpr Duration kHousekeepingEvery = seconds(10);
 
 StoreHost::StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log,
                      StoreMetrics& metrics, std::function<void(store::Moment)> at)
-    : reactor_(reactor),
-      workers_(workers),
-      log_(std::move(log)),
-      metrics_(metrics),
-      at_(std::move(at)),
-      housekeeping_(*this) {
+    : reactor_(reactor), workers_(workers), log_(std::move(log)), metrics_(metrics), at_(std::move(at)) {
     for (auto kind : {MailKind::store_request, MailKind::store_settle, MailKind::control}) {
         reactor.bind_mail(static_cast<uint8_t>(kind), *this);
     }

@@ -60,11 +60,8 @@ class StoreHost final : public reactor::CoreProgram,
     std::deque<Outcome> outcomes_;       // that wait for places in the mailboxes, oldest first
     std::deque<store::Answer> answers_;  // whose publications were posted this turn: they leave on the next
     bool stopped_ = false;
-    struct Housekeeping : io::Timer {
-        explicit Housekeeping(StoreHost& host)
-            : io::Timer([](io::Timer& timer) { static_cast<Housekeeping&>(timer).due = true; }),
-              owner(host) {}
-        StoreHost& owner;
+    struct Housekeeping final : io::Timer {
+        void on_timer() override { due = true; }
         bool due = true;
     } housekeeping_;
 };

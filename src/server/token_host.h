@@ -63,9 +63,9 @@ class TokenHost final : public reactor::CoreProgram, private reactor::MailSink, 
     uint32_t failures_ = 0;  // fetches in a row
     std::optional<MonoTime> fetched_at_;
     MonoTime kid_fetch_from_ = MonoTime::min();  // before it no unknown kid is a reason to fetch
-    struct Due : io::Timer {
-        explicit Due(TokenHost& host)
-            : io::Timer([](io::Timer& timer) { static_cast<Due&>(timer).owner.fetch(); }), owner(host) {}
+    struct Due final : io::Timer {
+        explicit Due(TokenHost& host) : owner(host) {}
+        void on_timer() override { owner.fetch(); }
         TokenHost& owner;
     } due_;
 };

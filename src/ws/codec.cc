@@ -177,6 +177,7 @@ struct FramePool::Partial {
     Opcode message_opcode = Opcode::text;
     Utf8Validator utf8;
     uint32_t fragments = 0;
+    MonoTime deadline = MonoTime::max();
     Decoder::Frame frame;
     std::vector<char> message;
 };
@@ -285,6 +286,15 @@ size_t Decoder::feed(FramePool& pool, const CodecLimits& limits, std::string_vie
 void Decoder::stop() {
     stopped_ = true;
     if (!feeding_) partial_.reset();  // else feed() does, when the views that it has lent are back
+}
+
+void Decoder::set_deadline(MonoTime deadline) {
+    RC_ASSERT(partial_);
+    partial_->deadline = deadline;
+}
+
+MonoTime Decoder::deadline() const {
+    return partial_ ? partial_->deadline : MonoTime::max();
 }
 
 /// Takes the rest of one frame, or of its head, as far as the input goes.

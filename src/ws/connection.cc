@@ -22,13 +22,13 @@ std::string plain_response(int status, std::string_view message, http::ResponseO
 
 void Endpoint::refuse_proxy(const net::PeerAddress& peer, std::string_view why) {
     metrics.proxy_refused.add();
-    auto const now = streams.reactor().now();
+    auto const now = table.reactor().now();
     if (now < proxy_warning_due_) return log::debug("closing {}: {}", peer.format(), why);
     proxy_warning_due_ = now + kProxyWarningEvery;
     log::warning("closing {}: {} ({} so far)", peer.format(), why, metrics.proxy_refused.value());
 }
 
-struct Connection::Beginning {
+struct Beginning {
     explicit Beginning(uint32_t header_bytes) : head(header_bytes) {}
     net::ProxyHeaderParser proxy_header;
     http::HeadParser head;
@@ -36,45 +36,73 @@ struct Connection::Beginning {
     bool pending = false;  // the verdict
 };
 
-Connection::Connection(Endpoint& endpoint, ConnectionHandler& handler)
-    : endpoint_(endpoint), handler_(handler), stream_(endpoint.streams, *this), deadline_(*this) {}
+Endpoint::Endpoint(net::StreamTable& streams, const Options& opts)
+    : StreamFamily(streams), options(opts), pool(opts.half_frames) {}
+
+Endpoint::~Endpoint() = default;
+
+struct Connection::Frames final : CodecSink {
+    explicit Frames(Connection& connection) : owner(connection) {}
+    void on_message(Opcode opcode, std::string_view payload) override { owner.take_message(opcode, payload); }
+    void on_ping(std::string_view payload) override { owner.take_ping(payload); }
+    void on_pong(std::string_view) override { owner.take_pong(); }
+    void on_close(const CloseBody& body) override { owner.take_close(body); }
+    void on_failure(CloseCode code, std::string_view why) override { owner.take_failure(code, why); }
+    Connection& owner;
+};
+
+Connection::Connection(Endpoint& endpoint) : Stream(endpoint) {}
 
 Connection::~Connection() = default;
 
 bool Connection::open(io::File file, const net::PeerAddress& peer, Begins begins) {
-    peer_ = peer;
     if (begins == Begins::with_proxy_header) state_ = State::proxy_header;
-    if (!stream_.open(file, io::ReceiveMode::multishot)) return false;
-    arm(endpoint_.options.handshake_timeout);
+    if (!Stream::open(file, io::ReceiveMode::multishot)) return false;
+    set_peer(peer);
+    arm(endpoint().options.handshake_timeout);
     return true;
 }
 
+Beginning& Connection::beginning() {
+    auto& place = endpoint().beginnings_[handle().slot];
+    if (!place) place = std::make_unique<Beginning>(endpoint().options.header_bytes);
+    return *place;
+}
+
+void Connection::end_beginning() {
+    endpoint().beginnings_.erase(handle().slot);
+}
+
+// --- time
+
 void Connection::arm(Duration after) {
-    auto& reactor = endpoint_.streams.reactor();
-    reactor.timers().arm(deadline_, reactor.now() + after);
+    arm_timer(reactor().now() + after);
+}
+
+void Connection::rearm() {
+    if (state_ != State::open) return;
+    auto const due = std::min(next_due(), decoder_.deadline());
+    if (due == MonoTime::max()) return disarm();
+    arm_timer(due);
 }
 
 // Counts from the first byte of this message.
 void Connection::arm_message() {
-    if (endpoint_.options.message_timeout > Duration::zero()) arm(endpoint_.options.message_timeout);
+    auto const timeout = endpoint().options.message_timeout;
+    if (timeout == Duration::zero()) return;
+    decoder_.set_deadline(reactor().now() + timeout);
+    rearm();
 }
 
-void Connection::on_deadline() {
-    switch (state_) {
-        case State::open:
-            endpoint_.metrics.protocol_failures.add();
-            decoder_.stop();
-            send_close(static_cast<uint16_t>(CloseCode::policy), "message_timeout", State::failing);
-            return;
-        case State::proxy_header:
-        case State::handshake:
-        case State::refusing:
-        case State::closing:
-        case State::failing:
-        case State::ended:
-        case State::lingering: stream_.begin_close(); return;
-        case State::closed: return;
+void Connection::on_timer() {
+    if (state_ != State::open) return begin_close();
+    if (decoder_.deadline() <= reactor().now()) {
+        endpoint().metrics.protocol_failures.add();
+        decoder_.stop();
+        return send_close(static_cast<uint16_t>(CloseCode::policy), "message_timeout", State::failing);
     }
+    on_due();
+    rearm();
 }
 
 // --- bytes in
@@ -90,34 +118,32 @@ void Connection::on_bytes(std::string_view bytes) {
 
 // Returns what follows the header.
 std::string_view Connection::take_proxy_header(std::string_view bytes) {
-    if (!beginning_) beginning_ = std::make_unique<Beginning>(endpoint_.options.header_bytes);
-    auto& parser = beginning_->proxy_header;
+    auto& parser = beginning().proxy_header;
     size_t consumed = 0;
     switch (parser.feed(bytes, consumed)) {
         case net::ProxyHeaderParser::State::need_more: return {};
         case net::ProxyHeaderParser::State::failed:
-            endpoint_.refuse_proxy(peer_, parser.failure());
-            stream_.begin_close();
+            endpoint().refuse_proxy(peer(), parser.failure());
+            begin_close();
             return {};
         case net::ProxyHeaderParser::State::complete: break;
     }
-    if (parser.client()) peer_ = *parser.client();
+    if (parser.client()) set_peer(*parser.client());
     state_ = State::handshake;
     return bytes.substr(consumed);
 }
 
 // Returns what follows the head.
 std::string_view Connection::take_handshake(std::string_view bytes) {
-    if (!beginning_) beginning_ = std::make_unique<Beginning>(endpoint_.options.header_bytes);
-    if (beginning_->pending) {
-        if (bytes.size() > kEarlyBytesMax - beginning_->early.size()) {
+    auto& [proxy_header, parser, early, pending] = beginning();
+    if (pending) {
+        if (bytes.size() > kEarlyBytesMax - early.size()) {
             abort();
         } else {
-            beginning_->early += bytes;
+            early += bytes;
         }
         return {};
     }
-    auto& parser = beginning_->head;
     size_t consumed = 0;
     switch (parser.feed(bytes, consumed)) {
         case http::HeadParser::State::need_more: return {};
@@ -128,12 +154,12 @@ std::string_view Connection::take_handshake(std::string_view bytes) {
         }
         case http::HeadParser::State::complete: break;
     }
-    auto const verdict = handler_.on_request(parser.head());
+    auto const verdict = on_request(parser.head());
     bytes.remove_prefix(consumed);
     if (verdict.pending) {
-        beginning_->pending = true;
-        beginning_->early = bytes.substr(0, kEarlyBytesMax);
-        stream_.pause_receive();
+        pending = true;
+        early = bytes.substr(0, kEarlyBytesMax);
+        Stream::pause_receive();
         return {};
     }
     return conclude(verdict) ? bytes : std::string_view();
@@ -141,14 +167,14 @@ std::string_view Connection::take_handshake(std::string_view bytes) {
 
 void Connection::answer_request(const RequestVerdict& verdict) {
     if (state_ != State::handshake) return;
-    auto const early = std::move(beginning_->early);
-    stream_.resume_receive();
+    auto const early = std::move(beginning().early);
+    Stream::resume_receive();
     if (conclude(verdict) && !early.empty()) on_bytes(early);
 }
 
 // Whether it is open now; else it has been refused.
 bool Connection::conclude(const RequestVerdict& verdict) {
-    auto const& head = beginning_->head.head();
+    auto const& head = beginning().head.head();
     if (!verdict.upgrade) {
         refuse(verdict.response);
         return false;
@@ -160,77 +186,75 @@ bool Connection::conclude(const RequestVerdict& verdict) {
         return false;
     }
     auto const subprotocol = verdict.subprotocol.empty() ? std::nullopt : std::optional(verdict.subprotocol);
-    stream_.queue(
-        FrameRef(SharedBytes::copy_of(switching_response(*head.header("sec-websocket-key"), subprotocol))));
-    beginning_.reset();
-    deadline_.disarm();
+    queue(FrameRef(SharedBytes::copy_of(switching_response(*head.header("sec-websocket-key"), subprotocol))));
+    end_beginning();
+    disarm();
     state_ = State::open;
-    endpoint_.metrics.handshakes.add();
-    handler_.on_open();
+    endpoint().metrics.handshakes.add();
+    on_open();
+    rearm();
     return true;
 }
 
 void Connection::refuse(std::string_view response) {
-    endpoint_.metrics.refused.add();
-    stream_.queue(FrameRef(SharedBytes::copy_of(response)));
-    stream_.finish();
+    endpoint().metrics.refused.add();
+    queue(FrameRef(SharedBytes::copy_of(response)));
+    finish();
     state_ = State::refusing;
-    beginning_.reset();
+    end_beginning();
     arm(kRefusalDeadline);
 }
 
 void Connection::take_frames(std::string_view bytes) {
     message_done_ = false;
     bool const was_mid_message = decoder_.mid_message();
-    auto const dropped = decoder_.feed(endpoint_.pool, endpoint_.options.codec, bytes, *this);
+    Frames found(*this);
+    auto const dropped = decoder_.feed(endpoint().pool, endpoint().options.codec, bytes, found);
     if (state_ == State::ended || state_ == State::lingering) {
         if (dropped > 0) return wait_for_fin();
-        if (stream_.unsent_frames() == 0) close_when_sent();
+        if (unsent_frames() == 0) close_when_sent();
     }
     if (state_ != State::open) return;
-    if (!decoder_.mid_message() || stream_.receive_paused()) {
-        deadline_.disarm();
-    } else if (!was_mid_message || message_done_) {
-        arm_message();
-    }
+    bool const begun = decoder_.mid_message() && (!was_mid_message || message_done_);
+    if (begun && !receive_paused()) arm_message();
 }
 
 void Connection::pause_receive() {
-    if (state_ != State::open || stream_.receive_paused()) return;
-    stream_.pause_receive();
-    deadline_.disarm();
+    if (state_ != State::open || receive_paused()) return;
+    Stream::pause_receive();
+    if (decoder_.mid_message()) decoder_.set_deadline(MonoTime::max());
 }
 
 void Connection::resume_receive() {
-    if (!stream_.receive_paused()) return;
-    stream_.resume_receive();
+    if (!receive_paused()) return;
+    Stream::resume_receive();
     if (state_ == State::open && decoder_.mid_message()) arm_message();
 }
 
-void Connection::on_message(Opcode opcode, std::string_view payload) {
+void Connection::take_message(Opcode opcode, std::string_view payload) {
     message_done_ = true;
     if (state_ != State::open) return;
-    endpoint_.metrics.messages_in.add();
-    handler_.on_message(opcode, payload);
+    endpoint().metrics.messages_in.add();
+    on_message(opcode, payload);
 }
 
-void Connection::on_ping(std::string_view payload) {
+void Connection::take_ping(std::string_view payload) {
     if (!decoder_.mid_message()) message_done_ = true;  // a cut one lends its deadline to nothing else
     if (state_ != State::open) return;
-    handler_.on_control_frame();
+    on_control_frame();
     // Where messages flow without a pause the queue is never seen empty: on_drained() may not come.
-    pongs_waiting_ = static_cast<uint16_t>(std::min<uint32_t>(pongs_waiting_, stream_.unsent_frames()));
-    if (state_ != State::open || pongs_waiting_ >= endpoint_.options.pongs_waiting_max) return;
+    pongs_waiting_ = static_cast<uint16_t>(std::min<uint32_t>(pongs_waiting_, unsent_frames()));
+    if (state_ != State::open || pongs_waiting_ >= endpoint().options.pongs_waiting_max) return;
     ++pongs_waiting_;
-    stream_.queue(FrameRef(SharedBytes::copy_of(encode_frame(Opcode::pong, payload))));
+    queue(FrameRef(SharedBytes::copy_of(encode_frame(Opcode::pong, payload))));
 }
 
-void Connection::on_pong(std::string_view) {
+void Connection::take_pong() {
     if (!decoder_.mid_message()) message_done_ = true;
-    if (state_ == State::open) handler_.on_control_frame();
+    if (state_ == State::open) on_control_frame();
 }
 
-void Connection::on_close(const CloseBody& body) {
+void Connection::take_close(const CloseBody& body) {
     if (state_ == State::closing) {
         state_ = State::ended;  // the answer to ours: the server closes TCP first
         return;
@@ -239,9 +263,9 @@ void Connection::on_close(const CloseBody& body) {
     send_close(body.code, {}, State::lingering);
 }
 
-void Connection::on_failure(CloseCode code, std::string_view why) {
-    endpoint_.metrics.protocol_failures.add();
-    log::debug("closing {}: {} ({})", peer_.format(), why, static_cast<int>(code));
+void Connection::take_failure(CloseCode code, std::string_view why) {
+    endpoint().metrics.protocol_failures.add();
+    log::debug("closing {}: {} ({})", peer().format(), why, static_cast<int>(code));
     if (state_ == State::closing) return wait_for_fin();
     if (state_ == State::open) send_close(static_cast<uint16_t>(code), why, State::failing);
 }
@@ -249,7 +273,7 @@ void Connection::on_failure(CloseCode code, std::string_view why) {
 // --- closing
 
 void Connection::send(FrameRef frame) {
-    if (state_ == State::open) stream_.queue(std::move(frame));
+    if (state_ == State::open) queue(std::move(frame));
 }
 
 void Connection::close(CloseCode code, std::string_view reason) {
@@ -260,16 +284,16 @@ void Connection::close(CloseCode code, std::string_view reason) {
 
 // kNoStatusReceived: an empty close frame, in answer to one.
 void Connection::send_close(uint16_t code, std::string_view reason, State next) {
-    endpoint_.metrics.closes_sent[close_kind(code)].add();
-    stream_.queue(FrameRef(SharedBytes::copy_of(code == kNoStatusReceived
-                                                    ? encode_frame(Opcode::close, {})
-                                                    : encode_close(static_cast<CloseCode>(code), reason))));
+    endpoint().metrics.closes_sent[close_kind(code)].add();
+    queue(FrameRef(SharedBytes::copy_of(code == kNoStatusReceived
+                                            ? encode_frame(Opcode::close, {})
+                                            : encode_close(static_cast<CloseCode>(code), reason))));
     state_ = next;
     // After a failure nothing more is awaited but the peer's FIN.
-    if (next == State::failing) stream_.finish();
-    stream_.resume_receive();  // the peer's close frame or its FIN is awaited
+    if (next == State::failing) finish();
+    Stream::resume_receive();  // the peer's close frame or its FIN is awaited
     arm(limits::kCloseDeadline);
-    handler_.on_closing();
+    on_closing();
 }
 
 // Half-closes and goes on receiving: a socket that is closed with unread bytes sends a reset, which may
@@ -277,45 +301,46 @@ void Connection::send_close(uint16_t code, std::string_view reason, State next) 
 void Connection::wait_for_fin() {
     if (state_ == State::lingering) arm(limits::kCloseDeadline);
     state_ = State::failing;
-    stream_.finish();
+    finish();
 }
 
 // A peer that closed first may have more under way, though it must not: what reached a closed socket would be
 // answered with a reset. An answer to our own close frame has nothing behind it.
 void Connection::close_when_sent() {
-    if (state_ == State::ended) return stream_.begin_close();
+    if (state_ == State::ended) return begin_close();
     arm(limits::kCloseLinger);
 }
 
 void Connection::on_end() {
     bool const was_open = state_ == State::open;
-    if (state_ == State::handshake || state_ == State::proxy_header || stream_.unsent_frames() == 0) {
-        stream_.begin_close();
+    if (state_ == State::handshake || state_ == State::proxy_header || unsent_frames() == 0) {
+        begin_close();
     } else {
         // What the peer asked for before its FIN is still answered.
-        stream_.finish();
+        finish();
         state_ = State::failing;
         arm(limits::kCloseDeadline);
     }
     if (was_open) {
         if (state_ == State::open) state_ = State::failing;
         decoder_.stop();
-        handler_.on_closing();
+        on_closing();
     }
 }
 
-void Connection::on_drained() {
+void Connection::on_queue_empty() {
     pongs_waiting_ = 0;
     // Both directions have ended: no reason to wait for the deadline, nor for a FIN of its own.
-    if (stream_.end_seen() && state_ != State::open) return stream_.begin_close();
+    if (end_seen() && state_ != State::open) return begin_close();
     if (state_ == State::ended || state_ == State::lingering) return close_when_sent();
-    if (state_ == State::open) handler_.on_drained();
+    if (state_ == State::open) on_drained();
 }
 
-void Connection::on_closed() {
-    deadline_.disarm();
+void Connection::on_kernel_done() {
+    disarm();
+    end_beginning();
     state_ = State::closed;
-    handler_.on_closed();  // may destroy *this
+    on_closed();  // may destroy *this
 }
 
 }  // namespace rc::ws

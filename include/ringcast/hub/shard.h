@@ -61,6 +61,10 @@ class Shard {
     /// Forgets the user and with it set_receiving().
     void clear_user(SubscriberSlot slot);
     [[nodiscard]] bool has_user(SubscriberSlot slot) const;
+    /// Whether the connection belongs to this user.
+    [[nodiscard]] bool is_user(SubscriberSlot slot, const UserId& user) const;
+    /// Only with has_user(). Cost: a copy of the name.
+    [[nodiscard]] UserId user_of(SubscriberSlot slot) const;
     /// Turns on or off what is addressed to the connection's user. Turning it on needs a user.
     void set_receiving(SubscriberSlot slot, bool on);
     [[nodiscard]] bool receiving(SubscriberSlot slot) const;

@@ -10,14 +10,13 @@ namespace rc::io {
 
 class TimerWheel;
 
-/// A deadline inside the object that waits for it. Destroying it disarms it. 32 bytes.
+/// A deadline inside the object that waits for it, or its base. Destroying it disarms it. 28 bytes, behind
+/// which a derived class goes on.
 class Timer {
   public:
-    using Callback = void (*)(Timer&);
-    explicit Timer(Callback callback) : callback_(callback) {}
+    Timer() = default;
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
-    ~Timer() { disarm(); }
 
     [[nodiscard]] bool armed() const { return previous_ != nullptr; }
     void disarm() {
@@ -28,12 +27,17 @@ class Timer {
         next_ = nullptr;
     }
 
+  protected:
+    ~Timer() { disarm(); }
+
   private:
     friend class TimerWheel;
+    /// Called by advance(); it is disarmed by then.
+    virtual void on_timer() = 0;
+
     Timer* next_ = nullptr;
     Timer** previous_ = nullptr;  // the pointer that points here; null while disarmed
-    uint64_t due_tick_ = 0;
-    Callback callback_;
+    uint32_t due_tick_ = 0;       // modulo 2^32: see TimerWheel::kFarthest
 };
 
 /// One core's timers: a hierarchical wheel, so that a million deadlines cost nothing until they are due.
@@ -45,6 +49,9 @@ class TimerWheel {
     static constexpr uint32_t kLevels = 4, kSlotBits = 6, kSlots = 1 << kSlotBits;
     static constexpr uint64_t kHorizonTicks = 1ULL
                                               << (kLevels * kSlotBits);  // 19.5 hours; later ones wait there
+    static constexpr uint64_t kFarthestTicks = INT32_MAX;
+    /// 104 days: a deadline beyond is taken for this one, and whoever has one has to look again.
+    static constexpr Duration kFarthest = kTick * static_cast<int64_t>(kFarthestTicks);
 
     explicit TimerWheel(MonoTime now) : tick_(tick_of(now)) {}
     TimerWheel(const TimerWheel&) = delete;
@@ -63,6 +70,11 @@ class TimerWheel {
     static uint64_t tick_of(MonoTime time) {
         return static_cast<uint64_t>(time.time_since_epoch().count()) >> 22;
     }
+    /// Ticks until it is due; zero or less: it is.
+    [[nodiscard]] int32_t ahead(const Timer& timer) const {
+        return static_cast<int32_t>(timer.due_tick_ - static_cast<uint32_t>(tick_));
+    }
+    static void link(Timer& timer, Timer*& head);
     void place(Timer& timer);
     void cascade(uint32_t level);
 

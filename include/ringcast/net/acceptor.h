@@ -93,23 +93,19 @@ class Acceptor final : public reactor::CoreBound, public io::CompletionSink {
     uint32_t in_flight_ = 0;
     uint32_t armed_max_ = UINT32_MAX;
     std::vector<Source> sources_;
-    struct Retry : io::Timer {
-        explicit Retry(Acceptor& acceptor)
-            : io::Timer([](io::Timer& timer) {
-                  auto& self = static_cast<Retry&>(timer).owner;
-                  if (self.running_) self.start();
-              }),
-              owner(acceptor) {}
+    struct Retry final : io::Timer {
+        explicit Retry(Acceptor& acceptor) : owner(acceptor) {}
+        void on_timer() override {
+            if (owner.running_) owner.start();
+        }
         Acceptor& owner;
     } retry_;
-    struct ShareLook : io::Timer {
-        explicit ShareLook(Acceptor& acceptor)
-            : io::Timer([](io::Timer& timer) {
-                  auto& self = static_cast<ShareLook&>(timer).owner;
-                  for (uint32_t i = 0; i < self.sources_.size(); ++i)
-                      self.look_at_share(i);
-              }),
-              owner(acceptor) {}
+    struct ShareLook final : io::Timer {
+        explicit ShareLook(Acceptor& acceptor) : owner(acceptor) {}
+        void on_timer() override {
+            for (uint32_t i = 0; i < owner.sources_.size(); ++i)
+                owner.look_at_share(i);
+        }
         Acceptor& owner;
     } share_look_;
 };

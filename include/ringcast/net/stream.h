@@ -6,9 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "ringcast/base/pages.h"
 #include "ringcast/base/result.h"
 #include "ringcast/base/shared_bytes.h"
 #include "ringcast/io/ring.h"
+#include "ringcast/io/timer_wheel.h"
 #include "ringcast/metrics/metrics.h"
 #include "ringcast/net/refusals.h"
 #include "ringcast/reactor/reactor.h"
@@ -83,7 +85,7 @@ struct StreamFamily {
 /// been queued; it is started by the table at the end of the turn. Its owner derives from it, or holds a
 /// HeldStream. Core: own core only.
 /// Lifetime: must outlive on_kernel_done(); begin_close() waits for the kernel first.
-class Stream {
+class Stream : private io::Timer {
   public:
     explicit Stream(StreamFamily& family) : family_(family) {}
     Stream(const Stream&) = delete;
@@ -132,6 +134,12 @@ class Stream {
   protected:
     ~Stream();
 
+    /// Every stream carries one deadline, which is its owner's: on_timer() comes then, unless it is moved or
+    /// disarmed.
+    void arm_timer(MonoTime deadline);
+    using Timer::disarm;
+    void on_timer() override {}
+
     // What it tells its owner: from the core's turn, never inside a call of the owner's.
     /// Bytes, lent for the call. Nothing comes after begin_close().
     virtual void on_bytes(std::string_view bytes) = 0;
@@ -158,12 +166,9 @@ class Stream {
 
     // Every idle connection of a server holds one of these, so it is packed: what is flag is a bit, and what
     // follows in a derived class uses up the end.
+    int32_t file_index_ = -1;
     StreamFamily& family_;
     StreamHandle handle_;
-    int32_t file_index_ = -1;
-    uint32_t front_sent_ = 0;  // bytes of the first frame that are sent already
-    uint32_t send_turn_ = 0;
-    io::Operation receive_, send_, shutdown_, close_;
     [[no_unique_address]] FrameQueue frames_;
     State state_ = State::idle;
     bool file_direct_ : 1 = false;
@@ -175,8 +180,11 @@ class Stream {
     bool dirty_ : 1 = false;
     bool parked_ : 1 = false;
     bool close_started_ : 1 = false;
+    io::Operation receive_, send_, shutdown_, close_;
+    uint32_t front_sent_ = 0;  // bytes of the first frame that are sent already
+    uint32_t send_turn_ = 0;
 };
-static_assert(sizeof(Stream) <= 56);
+static_assert(sizeof(Stream) <= 72);
 
 /// What a HeldStream tells its owner, see Stream.
 class StreamHandler {
@@ -222,7 +230,7 @@ class StreamTable final : public reactor::CoreBound,
     [[nodiscard]] Stream* find(StreamHandle handle);
     [[nodiscard]] Stream* at(uint32_t slot) const { return entries_[slot].stream; }
     /// Slots that were ever taken: at() takes what is below.
-    [[nodiscard]] uint32_t slots() const { return static_cast<uint32_t>(entries_.size()); }
+    [[nodiscard]] uint32_t slots() const { return slots_; }
     [[nodiscard]] uint32_t open_streams() const { return used_; }
     [[nodiscard]] uint32_t slots_max() const { return slots_max_; }
 
@@ -251,7 +259,8 @@ class StreamTable final : public reactor::CoreBound,
     uint8_t table_id_;
     uint32_t slots_max_;
     uint32_t used_ = 0;
-    std::vector<Entry> entries_;
+    Pages<Entry> entries_;
+    uint32_t slots_ = 0;  // of the entries, that were ever taken
     std::vector<uint32_t> free_;
     std::vector<StreamHandle> dirty_, parked_, flushing_;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ringcast/base/limits.h"
+#include "ringcast/base/time.h"
 #include "ringcast/ws/close_code.h"
 #include "ringcast/ws/frame.h"
 
@@ -114,6 +115,10 @@ class Decoder {
     bool stopped() const { return stopped_; }
     /// True if a message or a frame has begun and is not complete: its owner runs the message deadline.
     bool mid_message() const { return partial_ && !stopped_; }
+    /// The owner's deadline for the message or frame that has begun, which ends with it. Only mid_message().
+    void set_deadline(MonoTime deadline);
+    /// MonoTime::max(): none.
+    MonoTime deadline() const;
 
   private:
     struct Frame;

@@ -5,10 +5,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "ringcast/base/shared_bytes.h"
 #include "ringcast/http/head_parser.h"
-#include "ringcast/io/timer_wheel.h"
 #include "ringcast/net/acceptor.h"
 #include "ringcast/net/stream.h"
 #include "ringcast/ws/close_code.h"
@@ -17,6 +17,7 @@
 namespace rc::ws {
 
 class Connection;
+struct Beginning;
 
 /// What the owner says of a request on the client listener.
 struct RequestVerdict {
@@ -26,29 +27,8 @@ struct RequestVerdict {
     bool pending = false;               // none yet: Connection::answer_request() will bring it
 };
 
-/// What a connection tells its owner. Called from the core's turn, never inside a call of the owner's.
-class ConnectionHandler {
-  public:
-    /// A complete head. RFC 6455's own rules are judged afterwards, by ws::check_upgrade.
-    virtual RequestVerdict on_request(const http::RequestHead& head) = 0;
-    virtual void on_open() = 0;
-    /// A whole message, while the connection is open.
-    virtual void on_message(Opcode opcode, std::string_view payload) = 0;
-    /// A ping or pong frame; its answer is the connection's business, its rate the owner's.
-    virtual void on_control_frame() = 0;
-    /// Everything queued has been handed to the kernel.
-    virtual void on_drained() = 0;
-    /// The closing handshake has begun, from whichever side: nothing is received or sent any more.
-    virtual void on_closing() = 0;
-    /// The last call. The owner may destroy the connection.
-    virtual void on_closed() = 0;
-
-  protected:
-    ~ConnectionHandler() = default;
-};
-
 /// What the connections of one core share. Core: own core only.
-struct Endpoint {
+struct Endpoint : net::StreamFamily {
     struct Options {
         CodecLimits codec;
         uint32_t header_bytes = limits::kHeaderBytes;
@@ -62,28 +42,32 @@ struct Endpoint {
         metrics::Counter proxy_refused;                         // see refuse_proxy()
         std::array<metrics::Counter, kCloseKinds> closes_sent;  // by close_kind()
     };
-    Endpoint(net::StreamTable& table, const Options& opts)
-        : streams(table), options(opts), pool(opts.half_frames) {}
+    Endpoint(net::StreamTable& table, const Options& opts);
+    ~Endpoint();
 
     /// Counts a connection that is closed without an answer because of its PROXY header, and says so in the
     /// log, but for at most one every kProxyWarningEvery.
     void refuse_proxy(const net::PeerAddress& peer, std::string_view why);
 
-    net::StreamTable& streams;
     Options options;
     FramePool pool;
     Metrics metrics;
+    net::PeerTable peers;
 
   private:
+    friend class Connection;
+    std::unordered_map<uint32_t, std::unique_ptr<Beginning>> beginnings_;  // by slot
     MonoTime proxy_warning_due_{};
 };
 
 /// One WebSocket in the server's role: handshake, frames, closing handshake, and their deadlines. It knows
-/// nothing of users or topics. Core: own core only.
-class Connection final : private net::StreamHandler, private CodecSink {
+/// nothing of users or topics. Its owner derives from it, or holds a HeldConnection. Core: own core only.
+///
+/// A server holds one for each client that waits, so what lasts for a handshake or for half a message alone
+/// is kept elsewhere, and the stream's one deadline serves all that it and its owner wait for.
+class Connection : protected net::Stream {
   public:
-    Connection(Endpoint& endpoint, ConnectionHandler& handler);
-    ~Connection() override;
+    explicit Connection(Endpoint& endpoint);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
@@ -109,23 +93,50 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void pause_receive();
     void resume_receive();
     /// Drops what the kernel was not given yet: before close(), for a peer that does not read.
-    void drop_unsent() { stream_.drop_unsent(); }
+    using Stream::drop_unsent;
     /// Ends it without a word.
-    void abort() { stream_.begin_close(); }
+    void abort() { begin_close(); }
 
     [[nodiscard]] bool is_open() const { return state_ == State::open; }
     /// It has not become a WebSocket: no request yet, or its refusal is on its way.
     [[nodiscard]] bool in_handshake() const {
         return state_ == State::proxy_header || state_ == State::handshake || state_ == State::refusing;
     }
-    [[nodiscard]] uint64_t unsent_bytes() const { return stream_.unsent_bytes(); }
-    [[nodiscard]] uint32_t unsent_frames() const { return stream_.unsent_frames(); }
-    [[nodiscard]] bool stalled() const { return stream_.stalled(); }
-    [[nodiscard]] net::StreamHandle handle() const { return stream_.handle(); }
+    using Stream::handle;
+    using Stream::stalled;
+    using Stream::unsent_bytes;
+    using Stream::unsent_frames;
     /// The socket's own peer, whom its PROXY header named, or whom set_peer() did.
-    [[nodiscard]] const net::PeerAddress& peer() const { return peer_; }
+    [[nodiscard]] net::PeerAddress peer() const { return endpoint().peers.get(handle().slot, peer_); }
     /// Who is behind a proxy: the client whose connection this is from now on.
-    void set_peer(const net::PeerAddress& client) { peer_ = client; }
+    void set_peer(const net::PeerAddress& client) { peer_ = endpoint().peers.put(handle().slot, client); }
+
+  protected:
+    ~Connection();
+    [[nodiscard]] Endpoint& endpoint() const { return static_cast<Endpoint&>(family()); }
+    [[nodiscard]] reactor::Reactor& reactor() const { return table().reactor(); }
+    /// next_due() has changed: for an open connection.
+    void rearm();
+
+    // What it tells its owner: from the core's turn, never inside a call of the owner's.
+    /// A complete head. RFC 6455's own rules are judged afterwards, by ws::check_upgrade.
+    virtual RequestVerdict on_request(const http::RequestHead& head) = 0;
+    virtual void on_open() = 0;
+    /// A whole message, while the connection is open.
+    virtual void on_message(Opcode opcode, std::string_view payload) = 0;
+    /// A ping or pong frame; its answer is the connection's business, its rate the owner's.
+    virtual void on_control_frame() = 0;
+    /// Everything queued has been handed to the kernel.
+    virtual void on_drained() = 0;
+    /// The closing handshake has begun, from whichever side: nothing is received or sent any more.
+    virtual void on_closing() = 0;
+    /// The last call. The owner may destroy the connection.
+    virtual void on_closed() = 0;
+    /// When on_due() is to be called, while the connection is open; asked behind on_open(), on_due() and
+    /// rearm().
+    [[nodiscard]] virtual MonoTime next_due() const { return MonoTime::max(); }
+    /// The time has come, or nearly: it may be called too early.
+    virtual void on_due() {}
 
   private:
     enum class State : uint8_t {
@@ -141,16 +152,18 @@ class Connection final : private net::StreamHandler, private CodecSink {
         closed,
     };
 
-    void on_bytes(std::string_view bytes) override;
-    void on_end() override;
-    void on_drained() override;
-    void on_closed() override;
+    void on_bytes(std::string_view bytes) final;
+    void on_end() final;
+    void on_queue_empty() final;
+    void on_kernel_done() final;
 
-    void on_message(Opcode opcode, std::string_view payload) override;
-    void on_ping(std::string_view payload) override;
-    void on_pong(std::string_view payload) override;
-    void on_close(const CloseBody& body) override;
-    void on_failure(CloseCode code, std::string_view why) override;
+    // What the decoder finds.
+    struct Frames;
+    void take_message(Opcode opcode, std::string_view payload);
+    void take_ping(std::string_view payload);
+    void take_pong();
+    void take_close(const CloseBody& body);
+    void take_failure(CloseCode code, std::string_view why);
 
     std::string_view take_proxy_header(std::string_view bytes);
     std::string_view take_handshake(std::string_view bytes);
@@ -160,26 +173,55 @@ class Connection final : private net::StreamHandler, private CodecSink {
     void send_close(uint16_t code, std::string_view reason, State next);
     void wait_for_fin();
     void close_when_sent();
-    void on_deadline();
+    void on_timer() final;
     void arm(Duration after);
     void arm_message();
 
-    Endpoint& endpoint_;
-    ConnectionHandler& handler_;
-    net::HeldStream stream_;
-    Decoder decoder_;
-    struct Beginning;
-    std::unique_ptr<Beginning> beginning_;  // from the first byte to the end of the handshake
+    /// From the first byte to the end of the handshake.
+    [[nodiscard]] Beginning& beginning();
+    void end_beginning();
+
+    net::PackedPeer peer_;
+    [[no_unique_address]] Decoder decoder_;
     State state_ = State::handshake;
     bool message_done_ = false;  // in this feed
     uint16_t pongs_waiting_ = 0;
-    net::PeerAddress peer_;
-    struct Deadline : io::Timer {
-        explicit Deadline(Connection& connection)
-            : io::Timer([](io::Timer& timer) { static_cast<Deadline&>(timer).owner.on_deadline(); }),
-              owner(connection) {}
-        Connection& owner;
-    } deadline_;  // of the handshake, of an unfinished message, or of the closing handshake
+};
+static_assert(sizeof(Connection) <= 96);
+
+/// What a HeldConnection tells its owner, see Connection.
+class ConnectionHandler {
+  public:
+    virtual RequestVerdict on_request(const http::RequestHead& head) = 0;
+    virtual void on_open() = 0;
+    virtual void on_message(Opcode opcode, std::string_view payload) = 0;
+    virtual void on_control_frame() = 0;
+    virtual void on_drained() = 0;
+    virtual void on_closing() = 0;
+    virtual void on_closed() = 0;
+
+  protected:
+    ~ConnectionHandler() = default;
+};
+
+/// A connection as a member of its owner.
+class HeldConnection final : public Connection {
+  public:
+    HeldConnection(Endpoint& endpoint, ConnectionHandler& handler)
+        : Connection(endpoint), handler_(handler) {}
+
+  private:
+    RequestVerdict on_request(const http::RequestHead& head) override { return handler_.on_request(head); }
+    void on_open() override { handler_.on_open(); }
+    void on_message(Opcode opcode, std::string_view payload) override {
+        handler_.on_message(opcode, payload);
+    }
+    void on_control_frame() override { handler_.on_control_frame(); }
+    void on_drained() override { handler_.on_drained(); }
+    void on_closing() override { handler_.on_closing(); }
+    void on_closed() override { handler_.on_closed(); }
+
+    ConnectionHandler& handler_;
 };
 
 }  // namespace rc::ws

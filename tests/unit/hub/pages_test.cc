@@ -1,4 +1,4 @@
-#include "../../../src/hub/pages.h"
+#include "ringcast/base/pages.h"
 
 #include <gtest/gtest.h>
 

@@ -20,8 +20,8 @@ MonoTime time_of(uint64_t tick) {
     return MonoTime(kTick * static_cast<int64_t>(tick));
 }
 
-struct Bell : Timer {
-    Bell() : Timer([](Timer& timer) { ++static_cast<Bell&>(timer).rings; }) {}
+struct Bell final : Timer {
+    void on_timer() override { ++rings; }
     uint32_t rings = 0;
 };
 
@@ -30,7 +30,8 @@ TEST(TimerWheel, FiresNeverEarlyAndAtMostOneTickLate) {
     for (auto after : {Duration(1), kTick - Duration(1), kTick, kTick + Duration(1), 63 * kTick, 64 * kTick,
                        65 * kTick, 4095 * kTick, 4096 * kTick, 4097 * kTick, 262'143 * kTick, 262'144 * kTick,
                        262'145 * kTick, 16'777'215 * kTick, 16'777'216 * kTick, 50'000'000 * kTick}) {
-        for (auto start : {MonoTime(), time_of(63), time_of(4095), time_of(262'143) + Duration(7)}) {
+        for (auto start : {MonoTime(), time_of(63), time_of(4095), time_of(262'143) + Duration(7),
+                           time_of(0xffff'ffff) - Duration(1)}) {
             TimerWheel wheel(start);
             Bell bell;
             wheel.arm(bell, start + after);
@@ -62,6 +63,20 @@ TEST(TimerWheel, WhoFollowsNextWakeMeetsEveryDeadlineOnItsTick) {
             wheel.advance(now);
         }
         EXPECT_EQ(tick_of(now), tick_of(start + after) + 1);
+    }
+}
+
+// Whoever waits longer looks again.
+TEST(TimerWheel, TheFarthestDeadlineIsAHundredDaysAway) {
+    MonoTime const start = time_of(77);
+    for (auto after : {TimerWheel::kFarthest, TimerWheel::kFarthest + seconds(1), hours(24 * 3650)}) {
+        TimerWheel wheel(start);
+        Bell bell;
+        wheel.arm(bell, start + after);
+        wheel.advance(start + TimerWheel::kFarthest - kTick);
+        EXPECT_EQ(bell.rings, 0U);
+        wheel.advance(start + TimerWheel::kFarthest + kTick);
+        EXPECT_EQ(bell.rings, 1U);
     }
 }
 
@@ -115,13 +130,9 @@ class Model {
     [[nodiscard]] uint64_t fired() const { return fired_; }
 
   private:
-    struct Entry : Timer {
-        explicit Entry(Model& owner)
-            : Timer([](Timer& timer) {
-                  auto& self = static_cast<Entry&>(timer);
-                  self.model.on_fired(self);
-              }),
-              model(owner) {}
+    struct Entry final : Timer {
+        explicit Entry(Model& owner) : model(owner) {}
+        void on_timer() override { model.on_fired(*this); }
         Model& model;
     };
 

@@ -117,7 +117,9 @@ TEST(Reactor, DoesNotSleepOnMailTimersOrWork) {
     EXPECT_EQ(world.sinks[0]->seen.size(), 1U);
     EXPECT_EQ(world.rings[0]->last_wait(), hours(1));
 
-    io::Timer timer([](io::Timer&) {});
+    struct : io::Timer {
+        void on_timer() override {}
+    } timer;
     world.reactors[0]->timers().arm(timer, world.clock.now() + seconds(1));
     world.turn(0);
     EXPECT_LE(world.rings[0]->last_wait(), seconds(1) + io::TimerWheel::kTick);
@@ -337,13 +339,9 @@ struct Reader final : io::CompletionSink {
     io::Token token{.slot = 1, .generation = 1, .table = 1, .kind = io::Kind::recv};
     io::Operation operation;
     uint32_t pieces = 0;
-    struct Deadline : io::Timer {
-        explicit Deadline(Reader& reader)
-            : io::Timer([](io::Timer& timer) {
-                  auto& self = static_cast<Deadline&>(timer);
-                  self.pieces = self.reader.pieces;
-              }),
-              reader(reader) {}
+    struct Deadline final : io::Timer {
+        explicit Deadline(Reader& reader) : reader(reader) {}
+        void on_timer() override { pieces = reader.pieces; }
         Reader& reader;
         uint32_t pieces = UINT32_MAX;
     } deadline{*this};

@@ -30,7 +30,7 @@ std::string close_frame(uint16_t code, std::string_view reason = {}) {
 struct Client final : ConnectionHandler {
     explicit Client(size_t buffer_bytes = 4096, CodecLimits codec = {}, uint32_t streams_max = 8)
         : core(buffer_bytes, streams_max), endpoint(core.streams, {.codec = codec}) {
-        connection = std::make_unique<Connection>(endpoint, *this);
+        connection = std::make_unique<HeldConnection>(endpoint, *this);
         file = core.ring.open_socket();
     }
     ~Client() {
@@ -93,7 +93,7 @@ struct Client final : ConnectionHandler {
 
     test::FakeCore core;
     Endpoint endpoint;
-    std::unique_ptr<Connection> connection;
+    std::unique_ptr<HeldConnection> connection;
     io::File file;
     RequestVerdict verdict;
     bool greet = false, close_on_message = false, pause_on_message = false, opened_stream = false,

@@ -24,7 +24,7 @@ const std::string kRequest =
 
 struct Proxied final : ConnectionHandler {
     explicit Proxied(size_t buffer_bytes = 4096) : core(buffer_bytes, 8), endpoint(core.streams, {}) {
-        connection = std::make_unique<Connection>(endpoint, *this);
+        connection = std::make_unique<HeldConnection>(endpoint, *this);
         file = core.ring.open_socket();
         EXPECT_TRUE(connection->open(file, net::PeerAddress::from(Address::v4({10, 0, 0, 1}, 4000)),
                                      Connection::Begins::with_proxy_header));
@@ -55,7 +55,7 @@ struct Proxied final : ConnectionHandler {
 
     test::FakeCore core;
     Endpoint endpoint;
-    std::unique_ptr<Connection> connection;
+    std::unique_ptr<HeldConnection> connection;
     io::File file;
     std::string peer_at_request, sent_at_end;
     std::vector<std::string> messages;
@@ -142,7 +142,7 @@ TEST(Connection, ThatIsNotMarkedGuessesNoHeader) {
     Proxied client;
     client.connection->abort();
     client.core.settle();
-    client.connection = std::make_unique<Connection>(client.endpoint, client);
+    client.connection = std::make_unique<HeldConnection>(client.endpoint, client);
     client.file = client.core.ring.open_socket();
     ASSERT_TRUE(client.connection->open(client.file, {}));
     client.deliver(kBlock + kRequest);

@@ -10,7 +10,7 @@
 
 #include "ringcast/base/assert.h"
 
-namespace rc::hub {
+namespace rc {
 
 /// A dense table that grows by pages: an entry never moves, and growing copies page addresses alone, so
 /// that no connection pays for the table's size. A page whose last entry is released goes back, but for
@@ -87,4 +87,4 @@ class Pages {
     uint32_t held_ = 0;
 };
 
-}  // namespace rc::hub
+}  // namespace rc
