@@ -76,6 +76,15 @@ class LeanRing final : public io::Ring {
         from.receive = token;
         give(from);
     }
+    void await_bytes(io::Operation& op, io::Token token, io::File file) override {
+        Uncounted const uncounted;
+        op.start();
+        auto& from = at(file);
+        RC_ASSERT(!from.receiving && !from.awaits);
+        from.awaits = true;
+        from.receive = token;
+        give(from);
+    }
     void send(io::Operation& op, io::Token token, io::File file, std::span<const iovec> parts) override {
         Uncounted const uncounted;
         op.start();
@@ -115,6 +124,10 @@ class LeanRing final : public io::Ring {
                 socket.receiving = socket.multishot = false;
             }
         }
+        if (token.kind == io::Kind::poll) {
+            for (auto& socket : sockets_)  // likewise
+                if (socket.awaits && socket.receive == token) pending = !(socket.awaits = false);
+        }
         if (pending) ready_.push_back({.token = token, .result = -ECANCELED, .more = false, .bytes = {}});
     }
     void wake(io::Ring&) override {}
@@ -150,7 +163,8 @@ class LeanRing final : public io::Ring {
         io::Token receive;
         uint64_t sends = 0, sent_bytes = 0;
         std::array<char, 16> newest{};
-        bool receiving = false, multishot = false, queued = false, ended = false, closed = false;
+        bool receiving = false, awaits = false, multishot = false, queued = false, ended = false,
+             closed = false;
     };
     struct Accept {
         io::Token token;
@@ -161,6 +175,10 @@ class LeanRing final : public io::Ring {
     Socket& at(io::File file) { return sockets_[static_cast<std::size_t>(file.index)]; }
     // A receive that has something to say; its slot in `result` until it is handed out.
     void give(Socket& from) {
+        if (from.awaits && (!from.incoming.empty() || from.ended)) {
+            from.awaits = false;
+            ready_.push_back({.token = from.receive, .result = 1, .more = false, .bytes = {}});
+        }
         if (!from.receiving || from.queued || (from.incoming.empty() && !from.ended)) return;
         from.queued = true;
         ready_.push_back({.token = from.receive,

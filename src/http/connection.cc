@@ -140,7 +140,7 @@ class Connection final : public net::StreamHandler {
 // --- Connection: its life
 
 bool Connection::open(io::File file) {
-    if (!stream_.open(file, io::ReceiveMode::once)) return false;
+    if (!stream_.open(file, net::Waits::once)) return false;
     handle_ = stream_.handle();
     arm(deadline_, server_.limits_.head_timeout);
     if (refused_) refuse(503, "too many connections");

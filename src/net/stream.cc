@@ -85,13 +85,13 @@ io::Token Stream::token(io::Kind kind) const {
     return {handle_.slot, handle_.generation, table().table_id_, kind};
 }
 
-bool Stream::open(io::File file, io::ReceiveMode mode) {
+bool Stream::open(io::File file, Waits waits) {
     table().assert_own_core();
     RC_ASSERT(state_ == State::idle && file.is_open());
     if (!table().add(*this)) return false;
     file_index_ = file.index;
     file_direct_ = file.direct;
-    receives_once_ = mode == io::ReceiveMode::once;
+    waits_ = waits;
     state_ = State::open;
     start_receive();
     return true;
@@ -115,15 +115,28 @@ void Stream::drop_unsent() {
 
 void Stream::start_receive() {
     if (state_ != State::open || receive_.in_flight() || receive_paused_ || end_seen_ || parked_) return;
-    table().reactor_.ring().recv(receive_, token(io::Kind::recv), file(),
-                                 receives_once_ ? io::ReceiveMode::once : io::ReceiveMode::multishot);
+    auto& ring = table().reactor_.ring();
+    polling_ = waits_ == Waits::poll;
+    if (polling_) return ring.await_bytes(receive_, token(io::Kind::poll), file());
+    ring.recv(receive_, token(io::Kind::recv), file(),
+              waits_ == Waits::multishot ? io::ReceiveMode::multishot : io::ReceiveMode::once);
+}
+
+void Stream::cancel_receive() {
+    if (!receive_.in_flight()) return;
+    table().reactor_.ring().cancel(receive_, token(polling_ ? io::Kind::poll : io::Kind::recv));
+}
+
+// What is under way ends, with bytes or without, and the next begins the new way.
+void Stream::set_waits(Waits waits) {
+    if (waits_ == waits) return;
+    waits_ = waits;
+    if (state_ == State::open) cancel_receive();
 }
 
 void Stream::pause_receive() {
     receive_paused_ = true;
-    if (state_ == State::open && !receives_once_ && receive_.in_flight()) {
-        table().reactor_.ring().cancel(receive_, token(io::Kind::recv));
-    }
+    if (state_ == State::open && waits_ == Waits::multishot) cancel_receive();
 }
 
 Stream::Receiving Stream::receiving() const {
@@ -174,11 +187,10 @@ void Stream::start_send() {
 void Stream::begin_close() {
     if (state_ != State::open) return;
     state_ = State::closing;
-    auto& ring = table().reactor_.ring();
     // What is queued but not in the kernel's hands goes now; the rest when the send has ended.
     if (!send_.in_flight()) drop_all();
-    if (receive_.in_flight()) ring.cancel(receive_, token(io::Kind::recv));
-    if (send_.in_flight()) ring.cancel(send_, token(io::Kind::send));
+    cancel_receive();
+    if (send_.in_flight()) table().reactor_.ring().cancel(send_, token(io::Kind::send));
     close_when_quiet();
 }
 
@@ -200,6 +212,10 @@ void Stream::on_completion(const io::Completion& completion) {
         case io::Kind::recv:
             if (!completion.more) receive_.finish();
             on_received(completion);
+            break;
+        case io::Kind::poll:
+            receive_.finish();
+            on_readable(completion.result);
             break;
         case io::Kind::send:
             send_.finish();
@@ -223,6 +239,17 @@ void Stream::on_completion(const io::Completion& completion) {
     }
 }
 
+void Stream::on_readable(int32_t result) {
+    if (state_ == State::closing) return close_when_quiet();
+    if (result < 0) {
+        if (table().refusals.judge(io::Kind::poll, result) != Remedy::retry) return begin_close();
+        return start_receive();
+    }
+    if (receive_paused_) return;
+    polling_ = false;
+    table().reactor_.ring().recv(receive_, token(io::Kind::recv), file(), io::ReceiveMode::once);
+}
+
 void Stream::on_received(const io::Completion& completion) {
     if (state_ == State::closing) return close_when_quiet();
     if (completion.result > 0) {
@@ -230,7 +257,7 @@ void Stream::on_received(const io::Completion& completion) {
         on_bytes(completion.bytes);
     } else if (completion.result == 0) {
         end_seen_ = true;
-        if (receive_.in_flight()) table().reactor_.ring().cancel(receive_, token(io::Kind::recv));
+        cancel_receive();
         on_end();
     } else {
         switch (table().refusals.judge(io::Kind::recv, completion.result)) {

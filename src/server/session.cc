@@ -18,6 +18,8 @@
 namespace rc::server {
 namespace {
 
+constexpr Duration kQuietAfter = seconds(10);  // without a message; seen at the next heartbeat
+
 std::string text_response(int status, std::string_view body, bool head_only = false) {
     return http::make_response(status, "text/plain; charset=utf-8", body,
                                {.keep_alive = false, .head_only = head_only});
@@ -129,6 +131,7 @@ MonoTime Session::next_due() const {
 void Session::on_due() {
     auto const now = reactor().now();
     if (rare_) tidy_rare();
+    if (spoken_ && now - last_active_ >= kQuietAfter) set_waits(net::Waits::poll);
     if (now - last_active_ >= core().config().inactivity_timeout) {
         return close_with(Errc::inactivity_timeout, "no pong or other message came for too long");
     }
@@ -233,7 +236,9 @@ void Session::on_message(ws::Opcode, std::string_view payload) {
 bool Session::admit_message(MonoTime now) {
     uint32_t const events_max = core().config().limits.messages_per_second;
     if (!rare_ || rare_->messages.empty()) {
+        if (!spoken_) set_waits(net::Waits::poll);
         if (!spoken_ || now - last_active_ >= limits::kRateWindow) return true;
+        set_waits(net::Waits::multishot);
         static_cast<void>(rare().messages.admit(last_active_, events_max));
     }
     return rare_->messages.admit(now, events_max);

@@ -79,7 +79,7 @@ MaskKey ClientEndpoint::next_mask() {
 }
 
 bool ClientConnection::open(io::File file) {
-    if (!stream_.open(file, io::ReceiveMode::multishot)) return false;
+    if (!stream_.open(file, net::Waits::multishot)) return false;
     stream_.queue(endpoint_.request);
     return true;
 }

@@ -57,7 +57,7 @@ Connection::~Connection() = default;
 
 bool Connection::open(io::File file, const net::PeerAddress& peer, Begins begins) {
     if (begins == Begins::with_proxy_header) state_ = State::proxy_header;
-    if (!Stream::open(file, io::ReceiveMode::multishot)) return false;
+    if (!Stream::open(file, net::Waits::once)) return false;
     set_peer(peer);
     arm(endpoint().options.handshake_timeout);
     return true;
@@ -168,8 +168,9 @@ std::string_view Connection::take_handshake(std::string_view bytes) {
 void Connection::answer_request(const RequestVerdict& verdict) {
     if (state_ != State::handshake) return;
     auto const early = std::move(beginning().early);
+    bool const opened = conclude(verdict);
     Stream::resume_receive();
-    if (conclude(verdict) && !early.empty()) on_bytes(early);
+    if (opened && !early.empty()) on_bytes(early);
 }
 
 // Whether it is open now; else it has been refused.

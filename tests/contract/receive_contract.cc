@@ -46,6 +46,49 @@ TEST_P(Receive, WaitsForBytesAndMayWaitForLong) {
     }
 }
 
+TEST_P(Receive, WhoAwaitsBytesHearsOnceThatThereAreSomeAndTakesNone) {
+    auto& client = connect();
+    auto& before = await_bytes(client);
+    rest();
+    EXPECT_TRUE(before.said.empty());
+    client.peer->deliver("some bytes");
+    run(before);
+    EXPECT_GT(before.result(), 0);
+    ASSERT_EQ(before.said.size(), 1U);
+    auto& behind = await_bytes(client);  // they are there still
+    run(behind);
+    EXPECT_GT(behind.result(), 0);
+    EXPECT_EQ(receive_all(client, 10, ReceiveMode::once), "some bytes");
+    auto& none = await_bytes(client);
+    rest();
+    EXPECT_TRUE(none.said.empty());
+    cancel(none);
+    run(none);
+    EXPECT_EQ(none.result(), -ECANCELED);
+}
+
+TEST_P(Receive, WhoAwaitsBytesHearsOfTheEndAndOfAResetToo) {
+    auto& ending = connect();
+    auto& end = await_bytes(ending);
+    rest();
+    ending.peer->end();
+    run(end);
+    EXPECT_GT(end.result(), 0);
+    auto& zero = receive(ending, ReceiveMode::once);
+    run(zero);
+    EXPECT_EQ(zero.result(), 0);
+
+    auto& breaking = connect();
+    auto& broken = await_bytes(breaking);
+    rest();
+    breaking.peer->reset();
+    run(broken);
+    EXPECT_GT(broken.result(), 0);
+    auto& error = receive(breaking, ReceiveMode::once);
+    run(error);
+    EXPECT_EQ(error.result(), -ECONNRESET);
+}
+
 TEST_P(Receive, OnceCompletesOnceAndLeavesTheRestInTheSocket) {
     auto& client = connect();
     client.peer->deliver(pattern(300));

@@ -243,6 +243,13 @@ class FakeRing final : public io::Ring {
         RC_ASSERT(!target->receiving_);
         target->receiving_ = target->used_ = true;
     }
+    void await_bytes(io::Operation& op, io::Token token, io::File file) override {
+        RC_ASSERT(token.kind == io::Kind::poll);
+        auto* target = use(start(op, token), file);
+        if (!target) return;
+        RC_ASSERT(!target->receiving_);
+        target->receiving_ = target->used_ = true;
+    }
     void send(io::Operation& op, io::Token token, io::File file, std::span<const iovec> parts) override {
         RC_ASSERT(!parts.empty() && parts.size() <= io::kSendPartsMax);
         ++stats_.sends;
@@ -415,20 +422,21 @@ class FakeRing final : public io::Ring {
         if (held_[static_cast<size_t>(entry.token.kind)]) return false;
         return entry.cancelled || has_result(entry);
     }
+    static bool has_news(const FakeSocket& from) {
+        return from.receive_error != 0 || !from.incoming_.empty() || from.end_;
+    }
     bool has_result(const Started& entry) {
         if (entry.refusal != 0) return true;
         switch (entry.token.kind) {
             case io::Kind::accept:
                 return (no_descriptors_ && !entry.file.direct) || !backlogs_[entry.descriptor].empty();
-            case io::Kind::recv: {
-                auto& from = socket(entry.file);
-                return from.receive_error != 0 || !from.incoming_.empty() || from.end_;
-            }
+            case io::Kind::recv: return has_news(socket(entry.file));
             case io::Kind::send: {
                 auto& to = socket(entry.file);
                 return to.broken_ || to.send_error != 0 || to.window > 0;
             }
-            case io::Kind::poll: return readable_[entry.descriptor];
+            case io::Kind::poll:
+                return entry.file.is_open() ? has_news(socket(entry.file)) : readable_[entry.descriptor];
             default: return true;
         }
     }
@@ -441,7 +449,8 @@ class FakeRing final : public io::Ring {
         if (!completion.more) {
             auto const& entry = kernel_[place];
             if (entry.refusal != EBADF) {
-                if (entry.token.kind == io::Kind::recv) socket(entry.file).receiving_ = false;
+                bool const awaited = entry.token.kind == io::Kind::poll && entry.file.is_open();
+                if (entry.token.kind == io::Kind::recv || awaited) socket(entry.file).receiving_ = false;
                 if (entry.token.kind == io::Kind::send) socket(entry.file).sending_ = false;
                 if (entry.token.kind == io::Kind::shutdown) socket(entry.file).shutting_ = false;
             }

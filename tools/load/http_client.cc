@@ -31,7 +31,7 @@ Result<void> HttpClient::send(FrameRef request) {
         if (!descriptor) return tl::unexpected(descriptor.error());
         auto const file = streams_.reactor().ring().adopt(*descriptor);
         stream_.emplace(streams_, static_cast<net::StreamHandler&>(*this));
-        if (!stream_->open(file, io::ReceiveMode::multishot)) {
+        if (!stream_->open(file, net::Waits::multishot)) {
             stream_.reset();
             streams_.reactor().ring().discard(file);
             return fail(Errc::system, "no place in the table of streams");

@@ -74,6 +74,13 @@ class FrameQueue {
     Holds holds_ = Holds::none;
 };
 
+/// How a stream waits for bytes: which costs memory while none come, or work when they do.
+enum class Waits : uint8_t {
+    once,       // by one receive after the other: 860 bytes of Linux's memory; pause_receive() holds at once
+    multishot,  // by one that stays: as much, and least work. For who talks
+    poll,       // by a poll, then a receive: 256 bytes, and one request more a piece. For who is silent
+};
+
 /// What all streams of one kind on a core share, so that none of them needs a reference to each part of it:
 /// a derived stream knows what its family derives from this. Core: own core only.
 struct StreamFamily {
@@ -92,7 +99,9 @@ class Stream : private io::Timer {
     Stream& operator=(const Stream&) = delete;
 
     /// Takes the socket over and begins to receive. False when the table is full: the caller closes it.
-    [[nodiscard]] bool open(io::File file, io::ReceiveMode mode);
+    [[nodiscard]] bool open(io::File file, Waits waits);
+    /// It waits so from now on, with all that came and comes in its order.
+    void set_waits(Waits waits);
 
     /// Queues a frame for the end of this turn. After finish() or begin_close() it is dropped.
     void queue(FrameRef frame);
@@ -106,9 +115,8 @@ class Stream : private io::Timer {
     /// Drops the frames that the kernel has not been given: whole ones only, what is begun goes on.
     void drop_unsent();
 
-    /// No bytes until resume_receive(), but those that are under way already: with ReceiveMode::once one
-    /// piece, with multishot what the kernel has taken until it hears of it, at most all of the core's
-    /// buffers.
+    /// No bytes until resume_receive(), but those that are under way already: one piece, with multishot what
+    /// the kernel has taken until it hears of it, at most all of the core's buffers.
     void pause_receive();
     void resume_receive();
 
@@ -155,10 +163,12 @@ class Stream : private io::Timer {
     enum class State : uint8_t { idle, open, closing };
 
     void on_completion(const io::Completion& completion);
+    void on_readable(int32_t result);
     void on_received(const io::Completion& completion);
     void on_sent(int32_t result);
     void on_shut_down(int32_t result);
     void start_receive();
+    void cancel_receive();
     void start_send();
     void close_when_quiet();
     void drop_all();
@@ -172,7 +182,8 @@ class Stream : private io::Timer {
     [[no_unique_address]] FrameQueue frames_;
     State state_ = State::idle;
     bool file_direct_ : 1 = false;
-    bool receives_once_ : 1 = false;
+    Waits waits_ : 2 = Waits::once;
+    bool polling_ : 1 = false;  // receive_ is a poll
     bool receive_paused_ : 1 = false;
     bool end_seen_ : 1 = false;
     bool finishing_ : 1 = false;

@@ -204,7 +204,7 @@ class ConnectionHandler {
     ~ConnectionHandler() = default;
 };
 
-/// A connection as a member of its owner.
+/// A connection as a member of its owner. It is one that talks: see net::Waits.
 class HeldConnection final : public Connection {
   public:
     HeldConnection(Endpoint& endpoint, ConnectionHandler& handler)
@@ -212,7 +212,10 @@ class HeldConnection final : public Connection {
 
   private:
     RequestVerdict on_request(const http::RequestHead& head) override { return handler_.on_request(head); }
-    void on_open() override { handler_.on_open(); }
+    void on_open() override {
+        set_waits(net::Waits::multishot);
+        handler_.on_open();
+    }
     void on_message(Opcode opcode, std::string_view payload) override {
         handler_.on_message(opcode, payload);
     }

@@ -120,6 +120,12 @@ class Uring final : public Ring {
         finish(sqe, token, file);
     }
 
+    void await_bytes(Operation& op, Token token, File file) override {
+        auto* sqe = next(op, token);
+        io_uring_prep_poll_add(sqe, file.index, POLLIN);
+        finish(sqe, token, file);
+    }
+
     void send(Operation& op, Token token, File file, std::span<const iovec> parts) override {
         RC_ASSERT(!parts.empty() && parts.size() <= kSendPartsMax);
         auto* sqe = next(op, token);

@@ -73,6 +73,13 @@ Request& RingContract::receive_at(io::File file, io::ReceiveMode mode) {
     return request;
 }
 
+Request& RingContract::await_bytes(const Connection& from) {
+    auto& request = make(io::Kind::poll);
+    request.file = from.file;
+    ring().await_bytes(request.op, request.token, from.file);
+    return request;
+}
+
 Request& RingContract::send(const Connection& to, std::string text) {
     return send_at(to.file, std::move(text));
 }

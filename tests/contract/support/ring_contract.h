@@ -69,6 +69,7 @@ class RingContract : public ::testing::TestWithParam<Variant>, protected io::Com
     Request& accept_at(int descriptor);
     Request& receive(const Connection& from, io::ReceiveMode mode = io::ReceiveMode::multishot);
     Request& receive_at(io::File file, io::ReceiveMode mode = io::ReceiveMode::multishot);
+    Request& await_bytes(const Connection& from);
     Request& send(const Connection& to, std::string text);
     Request& send_at(io::File file, std::string text);
     Request& close(Connection& connection);

@@ -61,11 +61,26 @@ TEST(Shard, KeepsTopicsApartBeyondTheTwoThatFitTheRecord) {
     }
 }
 
+TEST(Shard, NamesAConnectionsUserAsItWasNamed) {
+    Shard shard(kKey);
+    for (const char* text : {"0", "7", "007", "9007199254740991", "9007199254740992", "-1", "1.0", "ada", "",
+                             "a name of more than fifteen bytes"}) {
+        shard.set_user(slot(1), user(text));
+        EXPECT_EQ(shard.user_of(slot(1)), user(text));
+        EXPECT_TRUE(shard.is_user(slot(1), user(text)));
+        EXPECT_FALSE(shard.is_user(slot(1), user("somebody else")));
+        EXPECT_FALSE(shard.is_user(slot(2), user(text)));
+    }
+    shard.clear_user(slot(1));
+    EXPECT_FALSE(shard.is_user(slot(1), user("")));
+}
+
 TEST(Shard, KnowsASlotThatNeverSpokeAsOneWithoutAnything) {
     Shard shard(kKey);
     EXPECT_FALSE(shard.unsubscribe(slot(5), "jobs"));
     EXPECT_FALSE(shard.holds(slot(5), "jobs"));
     EXPECT_FALSE(shard.has_user(slot(5)));
+    EXPECT_FALSE(shard.is_user(slot(5), user("7")));
     EXPECT_FALSE(shard.receiving(slot(5)));
     EXPECT_TRUE(shard.topics_of(slot(5)).empty());
     shard.drop_topics(slot(5));

@@ -20,7 +20,7 @@ constexpr int kErrnoMax = 133;
 struct Owner final : StreamHandler, AcceptHandler {
     explicit Owner(test::FakeCore& c) : core(c), stream(c.streams, *this) {
         file = core.ring.open_socket();
-        EXPECT_TRUE(stream.open(file, io::ReceiveMode::multishot));
+        EXPECT_TRUE(stream.open(file, net::Waits::multishot));
         core.settle();
     }
     ~Owner() {

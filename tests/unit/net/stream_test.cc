@@ -30,9 +30,9 @@ struct Peer final : StreamHandler {
         EXPECT_FALSE(closed);
         closed = true;
     }
-    bool open(io::ReceiveMode mode = io::ReceiveMode::multishot) {
+    bool open(Waits waits = Waits::multishot) {
         file = core.ring.open_socket();
-        return stream.open(file, mode);
+        return stream.open(file, waits);
     }
     test::FakeSocket& socket() { return core.ring.socket(file); }
     void queue(std::string_view text) { stream.queue(FrameRef(SharedBytes::copy_of(text))); }
@@ -195,7 +195,7 @@ TEST_F(StreamTest, MayCloseWhileItWaitsForABuffer) {
 TEST(Stream, ReceivesOnceAndNoMoreWhilePaused) {
     test::FakeCore core;
     Peer peer(core);
-    ASSERT_TRUE(peer.open(io::ReceiveMode::once));
+    ASSERT_TRUE(peer.open(Waits::once));
     peer.stream.pause_receive();
     peer.socket().deliver_in_pieces("abcdef", 2);
     core.settle();
@@ -206,6 +206,64 @@ TEST(Stream, ReceivesOnceAndNoMoreWhilePaused) {
     EXPECT_EQ(peer.received, "abcdef");
     peer.stream.begin_close();
     core.settle();
+}
+
+TEST(Stream, MayWaitByAPollAndGetsAllOfIt) {
+    test::FakeCore core;
+    Peer peer(core);
+    ASSERT_TRUE(peer.open(Waits::poll));
+    core.settle();
+    EXPECT_EQ(core.ring.stats().receives, 0U);
+    EXPECT_EQ(peer.stream.receiving(), Stream::Receiving::awaited);
+    peer.socket().deliver_in_pieces("abcdef", 2);
+    core.settle();
+    EXPECT_EQ(peer.received, "abcdef");
+    EXPECT_EQ(core.ring.stats().receives, 3U);
+
+    peer.stream.pause_receive();
+    peer.socket().deliver("gh");
+    core.settle();
+    EXPECT_EQ(peer.received, "abcdef");
+    peer.stream.resume_receive();
+    core.settle();
+    EXPECT_EQ(peer.received, "abcdefgh");
+
+    peer.socket().deliver_end();
+    core.settle();
+    EXPECT_EQ(peer.ends, 1U);
+    EXPECT_FALSE(peer.socket().receiving());
+    peer.stream.begin_close();
+    core.settle();
+    EXPECT_TRUE(peer.closed);
+}
+
+TEST(Stream, ChangesHowItWaitsAndLosesNothing) {
+    for (auto from : {Waits::once, Waits::multishot, Waits::poll}) {
+        for (auto to : {Waits::once, Waits::multishot, Waits::poll}) {
+            for (bool cancels_lose : {false, true}) {
+                test::FakeCore core;
+                if (cancels_lose) core.ring.lose_cancels();
+                Peer peer(core);
+                ASSERT_TRUE(peer.open(from));
+                core.turn();
+                peer.socket().deliver_in_pieces("abcdef", 2);
+                peer.stream.set_waits(to);
+                peer.stream.set_waits(from);
+                peer.stream.set_waits(to);
+                core.settle();
+                EXPECT_EQ(peer.received, "abcdef");
+                EXPECT_TRUE(peer.socket().receiving());
+                auto const receives = core.ring.stats().receives;
+                peer.socket().deliver("g");
+                core.settle();
+                EXPECT_EQ(peer.received, "abcdefg");
+                EXPECT_EQ(core.ring.stats().receives, receives + 1);
+                peer.stream.begin_close();
+                core.settle();
+                EXPECT_TRUE(peer.closed);
+            }
+        }
+    }
 }
 
 TEST_F(StreamTest, AMultishotReceiveMayPauseToo) {
@@ -482,8 +540,7 @@ TEST(Stream, EndsWellUnderChance) {
         std::vector<std::string> queued(3), delivered(3);
         for (int i = 0; i < 3; ++i) {
             peers.push_back(std::make_unique<Peer>(core));
-            ASSERT_TRUE(
-                peers.back()->open(random.next() % 2 ? io::ReceiveMode::once : io::ReceiveMode::multishot));
+            ASSERT_TRUE(peers.back()->open(static_cast<Waits>(random.next() % 3)));
             peers.back()->socket().window = 0;
         }
         for (int step = 0; step < 60; ++step) {
@@ -519,6 +576,7 @@ TEST(Stream, EndsWellUnderChance) {
                     break;
                 case 12: peer.stream.pause_receive(); break;
                 case 13: peer.stream.resume_receive(); break;
+                case 14: peer.stream.set_waits(static_cast<Waits>(random.next() % 3)); break;
                 default: core.turn(); break;
             }
         }

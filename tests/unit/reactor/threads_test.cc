@@ -30,6 +30,7 @@ class BellRing final : public io::Ring {
     void close(io::Operation&, io::Token, io::File) override { RC_ASSERT(false); }
     void discard(io::File) override { RC_ASSERT(false); }
     bool shutdown_send(io::Operation&, io::Token, io::File) override { return false; }
+    void await_bytes(io::Operation&, io::Token, io::File) override { RC_ASSERT(false); }
     void poll(io::Operation&, io::Token, int) override { RC_ASSERT(false); }
     void cancel(io::Operation&, io::Token) override { RC_ASSERT(false); }
     void wake(io::Ring& sleeper) override { static_cast<BellRing&>(sleeper).ring_bell(); }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -336,6 +337,71 @@ TEST(Connection, WithoutAMessageTimeoutAMessageMayTakeAnyTime) {
 }
 
 // --- the closing handshake
+
+/// A connection whose owner has times of its own.
+struct Waiting final : Connection {
+    explicit Waiting(Client& client) : Connection(client.endpoint), due(now() + seconds(4)) {
+        EXPECT_TRUE(open(client.file, {}));
+    }
+    [[nodiscard]] MonoTime now() const { return reactor().now(); }
+    void move_due(MonoTime time) {
+        due = time;
+        rearm();
+    }
+    RequestVerdict on_request(const http::RequestHead&) override { return {}; }
+    void on_open() override {}
+    void on_message(Opcode, std::string_view) override { ++messages; }
+    void on_control_frame() override {}
+    void on_drained() override {}
+    void on_closing() override { ended = now(); }
+    void on_closed() override { closed = true; }
+    [[nodiscard]] MonoTime next_due() const override { return due; }
+    void on_due() override {
+        if (now() < due) return;
+        times.push_back(now());
+        due += seconds(4);
+    }
+    MonoTime due;
+    std::vector<MonoTime> times;
+    uint32_t messages = 0;
+    std::optional<MonoTime> ended;
+    bool closed = false;
+};
+
+// One timer serves both, whichever is first.
+TEST(Connection, ItsOwnersTimesAndAMessagesDeadlineDoNotDisturbEachOther) {
+    constexpr Duration kLate = 2 * io::TimerWheel::kTick;
+    Client client;
+    Waiting waiting(client);
+    client.core.settle();
+    client.deliver(kRequest);
+    auto const start = waiting.now();
+    client.core.advance(seconds(9));
+    ASSERT_EQ(waiting.times.size(), 2U);
+    EXPECT_LE(waiting.times[0] - (start + seconds(4)), kLate);
+    EXPECT_LE(waiting.times[1] - (start + seconds(8)), kLate);
+
+    // A message of two pieces, with one of the owner's times between them; then one that stays half.
+    auto const whole = text("message");
+    client.deliver(whole.substr(0, 3));
+    client.core.advance(seconds(5));
+    EXPECT_EQ(waiting.times.size(), 3U);
+    client.deliver(whole.substr(3));
+    EXPECT_EQ(waiting.messages, 1U);
+    client.core.advance(seconds(9));
+    EXPECT_FALSE(waiting.ended) << "a deadline outlived its message";
+    EXPECT_EQ(waiting.times.size(), 5U);
+    auto const half_since = waiting.now();
+    client.deliver(whole.substr(0, 3));
+    waiting.move_due(waiting.now() + hours(1));
+    client.core.advance(seconds(11));
+    ASSERT_TRUE(waiting.ended);
+    EXPECT_GE(*waiting.ended - half_since, seconds(10));
+    EXPECT_LE(*waiting.ended - half_since, seconds(10) + kLate);
+    EXPECT_EQ(waiting.times.size(), 5U);
+    client.core.advance(seconds(6));
+    EXPECT_TRUE(waiting.closed);
+}
 
 TEST(Connection, AnswersTheClientsCloseWithItsCodeAndClosesTcp) {
     for (bool fin_with_it : {false, true}) {
