@@ -1,6 +1,7 @@
 #include "core.h"
 
 #include <algorithm>
+#include <bit>
 #include <typeinfo>
 #include <utility>
 
@@ -18,6 +19,8 @@ constexpr uint8_t kStreamTable = 0, kClientAcceptTable = 1, kApiAcceptTable = 2;
 constexpr std::size_t kFanoutsWaitingMax = 1024;
 constexpr std::size_t kFanoutBytesWaitingMax = 32 << 20;
 constexpr Duration kFullWarningEvery = seconds(10);
+constexpr uint64_t kHeartbeatBatch = 64;        // clients, at least half as many
+constexpr uint64_t kHeartbeatBatchesMin = 128;  // an interval
 constexpr Duration kEbbLookEvery = seconds(1);
 constexpr uint64_t kSocketWeight = 16;         // what a connection takes, in subscriptions
 constexpr Duration kFinishAfter = seconds(2);  // for answers of the API that are under way at the end
@@ -205,6 +208,13 @@ void Core::pace_accepts() {
     } else if (!full && client_acceptor_.paused()) {
         client_acceptor_.start();
     }
+}
+
+// An interval has a power of two of batches, so that those of many clients fall on those of fewer.
+Duration Core::heartbeats_apart() const {
+    uint64_t const batches =
+        std::max(kHeartbeatBatchesMin, std::bit_ceil(metrics_.clients_open.value() / kHeartbeatBatch));
+    return std::max(io::TimerWheel::kTick, config().ping_interval / static_cast<int64_t>(batches));
 }
 
 Session* Core::find(net::StreamHandle handle) {

@@ -113,10 +113,13 @@ void Session::on_open() {
     core().metrics().clients_open.add();
     core().metrics().clients_by_network[static_cast<std::size_t>(peer().kind())].add();
     log::debug("{} connected", peer().format());
-    // A random place in the interval, so that a million clients are not asked at once.
-    auto const interval = core().config().ping_interval;
-    auto const first = 1 + static_cast<int64_t>(core().random() % static_cast<uint64_t>(interval.count()));
-    next_heartbeat_ = ShortTime(now + Duration(first));
+    // A random place in the interval, so that a million clients are not asked at once; but with others, since
+    // waking for one costs more than to send it.
+    auto const interval = core().config().ping_interval, apart = core().heartbeats_apart();
+    auto const chosen =
+        now + Duration(static_cast<int64_t>(core().random() % static_cast<uint64_t>(interval.count())));
+    auto const batch = chosen - chosen.time_since_epoch() % apart;
+    next_heartbeat_ = ShortTime(batch > now ? batch : batch + apart);
     if (proof() && proof()->identity) {
         become(proof()->identity->user);
         core().user_limit().joined(proof()->identity->user);
