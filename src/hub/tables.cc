@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "keyed_hash.h"
 #include "ringcast/base/assert.h"
@@ -37,6 +38,19 @@ void Subscriber::remove_edge(const Edge* edge) {
 
 // ---- names --------------------------------------------------------------------------------------
 
+StoredName::StoredName(std::string_view name) : size_(static_cast<uint8_t>(name.size())) {
+    RC_ASSERT(name.size() <= UINT8_MAX);
+    std::memcpy(this + 1, name.data(), name.size());
+}
+
+StoredName* StoredName::make(std::string_view name) {
+    return new (::operator new(sizeof(StoredName) + name.size())) StoredName(name);
+}
+
+void StoredName::drop(StoredName* name) {
+    ::operator delete(name);
+}
+
 UserName user_name(const UserId& user) {
     const std::string& text = user.text;
     if (text.empty() || text.size() > 16 || (text[0] == '0' && text.size() > 1))
@@ -53,7 +67,7 @@ Tables::Tables(Shard::HashKey hash_key) : key(hash_key) {}
 Tables::~Tables() {
     // Names that are too long or no integers lie on the heap; who is still connected holds one.
     for (uint32_t i = 0; i < users.end(); ++i)
-        if (users.reaches(i) && users[i].is_text) delete users[i].text;
+        if (users.reaches(i) && users[i].is_text) StoredName::drop(users[i].text);
 }
 
 uint64_t Tables::keyed(std::string_view text) const {
@@ -115,7 +129,7 @@ void Tables::add_connection(uint32_t slot, const UserId& user) {
         if (const auto* integer = std::get_if<uint64_t>(&name)) {
             fresh.integer = *integer;
         } else {
-            fresh.text = new std::string(std::get<std::string_view>(name));
+            fresh.text = StoredName::make(std::get<std::string_view>(name));
             fresh.is_text = true;
         }
         fresh.connection = slot;
@@ -166,7 +180,7 @@ void Tables::tidy_user(uint32_t index) {
     }
     if (user.connection != kNone) return;
     user_index.erase(keyed_user(name_of(index)), index);
-    if (user.is_text) delete user.text;
+    if (user.is_text) StoredName::drop(user.text);
     user.is_text = false;
     user.integer = 0;
     users.release(index);

@@ -7,6 +7,7 @@
 
 #include "name_index.h"
 #include "ringcast/base/assert.h"
+#include "ringcast/base/limits.h"
 #include "ringcast/base/pages.h"
 #include "ringcast/base/user_id.h"
 #include "ringcast/hub/shard.h"
@@ -84,10 +85,23 @@ struct Topic {
 using UserName = std::variant<uint64_t, std::string_view>;
 UserName user_name(const UserId& user);
 
+/// A name on the heap, in one block with its length: of 28 bytes it takes 32 there, a string twice as much.
+class StoredName {
+  public:
+    static StoredName* make(std::string_view name);
+    static void drop(StoredName* name);
+    [[nodiscard]] std::string_view view() const { return {reinterpret_cast<const char*>(this + 1), size_}; }
+
+  private:
+    explicit StoredName(std::string_view name);
+    uint8_t size_;  // of the bytes that follow it
+};
+static_assert(limits::kUserIdBytesMax <= UINT8_MAX);
+
 struct User {
     union {
         uint64_t integer = 0;
-        std::string* text;
+        StoredName* text;
     };
     uint32_t connection = kNone;  // the only connection's slot; if several, the index of their list
     bool is_text = false;
@@ -146,7 +160,7 @@ struct Tables {
 
     [[nodiscard]] UserName name_of(uint32_t user) const {
         const User& u = users[user];
-        return u.is_text ? UserName(std::string_view(*u.text)) : UserName(u.integer);
+        return u.is_text ? UserName(u.text->view()) : UserName(u.integer);
     }
     [[nodiscard]] uint64_t keyed(std::string_view text) const;
     [[nodiscard]] uint64_t keyed_user(const UserName& name) const;
