@@ -1,7 +1,11 @@
 """The hard days: very many clients, and what is left when they are gone. How to run the slow ones: docs/testing.md."""
+import json
+import subprocess
+
 import pytest
 
 from ringcast import build_has_sanitizer
+from ringcast.server import program
 from ringcast.swarm import Swarm, ask_all, descriptors_max, expect_rest, metrics, settled_rss, swarms
 
 LIFE = ("connected,half-head,upgraded,subscribed,half-frame,half-fragment,closing,unread,"
@@ -53,6 +57,28 @@ def test_35000_clients_are_reached_and_leave_nothing(start_server):
     if descriptors_max() < 20000:
         pytest.skip(f"needs 20,000 descriptors, the limit is {descriptors_max()}")
     check_crowds(start_server(workers=2), 35000)
+
+
+@pytest.mark.slow
+def test_150000_clients_of_one_process_are_each_reached(start_server):
+    """A ring has 20,000 places, so there are eight; the clients come from 16 addresses, for the sake of their ports."""
+    if descriptors_max() < 20000:
+        pytest.skip(f"needs 20,000 descriptors, the limit is {descriptors_max()}")
+    server, count = start_server(workers=8), 150_000
+    descriptors = server.descriptors()
+    command = [program("ringcast-load"), "fanout", "-n", count, "--sources", 16, "--warmup", 0, "--duration", "5s",
+               "--url", "ws://{}:{}/ws".format(*server.address), "--api", "http://{}:{}".format(*server.api_address),
+               "--api-key-file", server.data_dir / "api.key", "--server-pid", server.pid, "--json", "-"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[:4000] + done.stderr
+    result = json.loads(done.stdout)
+    deliveries, published = result["deliveries"], result["publications"]["topic"]["published"]
+    assert result["connections"]["subscribed"] == count and published > 0
+    assert deliveries["received"] == count * published, deliveries
+    last = result["latency_ns"]["topic_last"]
+    print(f"{count} clients, {published} publications to all, the last has it after {last['p50'] / 1e6:.0f} ms")
+    expect_rest(server)
+    assert server.descriptors() == descriptors
 
 
 def churn(server, count, hold_ms):

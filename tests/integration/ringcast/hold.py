@@ -1,4 +1,5 @@
-"""Holds many idle clients: `python3 hold.py PORT FIRST COUNT`. Says `ready` when each has its ack, ends with its stdin."""
+"""Holds many idle clients, each a user with a topic: `python3 hold.py PORT FIRST COUNT USER_BYTES`. User ids are strings of
+that length, integers where it is 0. Says `ready` when each has its ack, ends with its stdin. Answers no heartbeat."""
 import resource
 import socket
 import sys
@@ -7,8 +8,9 @@ REQUEST = ("GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnect
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n").encode()
 
 
-def subscribe_frame(n):
-    text = ('{"type":"subscribe","id":1,"data":{"userId":%d,"topics":["all","group-%d"]}}' % (n, n % 100)).encode()
+def subscribe_frame(n, user_bytes):
+    user = '"user-%0*d"' % (user_bytes - 5, n) if user_bytes else n
+    text = ('{"type":"subscribe","id":1,"data":{"userId":%s,"topics":["all"]}}' % user).encode()
     return b"\x81" + bytes([0x80 | len(text)]) + b"\0\0\0\0" + text
 
 
@@ -23,7 +25,7 @@ def read_until(client, mark):
 
 
 def main():
-    port, first, count = map(int, sys.argv[1:])
+    port, first, count, user_bytes = map(int, sys.argv[1:])
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     clients = []
@@ -32,7 +34,7 @@ def main():
         client.sendall(REQUEST)
         clients.append(client)
         read_until(client, b"\r\n\r\n")
-        client.sendall(subscribe_frame(n))
+        client.sendall(subscribe_frame(n, user_bytes))
         read_until(client, b"}")
     print("ready", flush=True)
     sys.stdin.read()
