@@ -7,8 +7,9 @@ namespace {
 
 TEST(ShortTime, IsTheTimeInMillisecondsAndNeverEarlier) {
     MonoTime const now{hours(1)};
-    for (auto after : {Duration(0), Duration(1), milliseconds(1), milliseconds(1) + Duration(1), seconds(25),
-                       Duration(hours(24 * 24))}) {
+    for (Duration const after :
+         {Duration(0), Duration(1), Duration(milliseconds(1)), milliseconds(1) + Duration(1),
+          Duration(seconds(25)), Duration(hours(24 * 24))}) {
         auto const kept = ShortTime(now + after).near(now);
         EXPECT_GE(kept, now + after);
         EXPECT_LT(kept, now + after + milliseconds(1));

@@ -69,7 +69,8 @@ TEST(TimerWheel, WhoFollowsNextWakeMeetsEveryDeadlineOnItsTick) {
 // Whoever waits longer looks again.
 TEST(TimerWheel, TheFarthestDeadlineIsAHundredDaysAway) {
     MonoTime const start = time_of(77);
-    for (auto after : {TimerWheel::kFarthest, TimerWheel::kFarthest + seconds(1), hours(24 * 3650)}) {
+    for (auto after :
+         {TimerWheel::kFarthest, TimerWheel::kFarthest + seconds(1), Duration(hours(24 * 3650))}) {
         TimerWheel wheel(start);
         Bell bell;
         wheel.arm(bell, start + after);
