@@ -138,7 +138,7 @@ void Publisher::on_answer(uint32_t client, uint16_t status, std::string_view bod
     auto const one = std::ranges::find_if(
         under_way_, [&](const UnderWay& entry) { return entry.client == client && !entry.answered; });
     if (one == under_way_.end()) return;
-    if (status != 200) {
+    if (status / 100 != 2) {
         ++findings_.refused;
         return excuse(client, fmt::format("{} {}", status, body.substr(0, 200)));
     }

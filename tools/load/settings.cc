@@ -25,6 +25,10 @@ constexpr uint32_t kPortsPerSource = 14'000, kSourcesMax = 10'000;
 const std::map<std::string, Scenario> kScenarios{
     {"idle", Scenario::idle},         {"storm", Scenario::storm}, {"fanout", Scenario::fanout},
     {"targeted", Scenario::targeted}, {"mixed", Scenario::mixed}, {"echo", Scenario::echo}};
+const std::map<std::string, Dialect> kDialects{{"ringcast", Dialect::ringcast},
+                                               {"socketio", Dialect::socketio},
+                                               {"nchan", Dialect::nchan},
+                                               {"nats", Dialect::nats}};
 
 constexpr const char* kAbout =
     R"(ringcast-load puts load on a WebSocket notification server and says what came of it.
@@ -271,6 +275,13 @@ std::optional<int> read_settings(int argc, char** argv, Settings& settings) {
                       "the server acknowledges no subscribe: who is upgraded counts as subscribed")
              ->group("Clients"),
          {S::idle, S::storm, S::fanout, S::targeted, S::mixed});
+
+    only(app.add_option("--dialect", settings.dialect,
+                        "what the server speaks: ringcast, or socketio, nchan or nats, to compare them")
+             ->transform(CLI::CheckedTransformer(kDialects).description(""))
+             ->type_name("NAME")
+             ->group("Clients"),
+         {S::idle, S::storm, S::fanout, S::targeted});
 
     only(app.add_option("--rate", settings.rate,
                         "open loop: messages a second (mixed: to the topic, default 5)")

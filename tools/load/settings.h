@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "dialect.h"
 #include "ringcast/base/address.h"
 #include "ringcast/base/result.h"
 #include "ringcast/base/time.h"
@@ -32,6 +33,7 @@ struct Settings {
     uint32_t user_bytes = 0;  // 0: integers
     bool store = false;
     bool ack = true;
+    Dialect dialect = Dialect::ringcast;
 
     Duration duration = seconds(10), warmup = seconds(1), settle = milliseconds(500), patience = seconds(10);
     Duration gather = Duration::zero();

@@ -62,7 +62,7 @@ Worker::Worker(reactor::Reactor& reactor, Shared& shared, uint32_t number, uint6
     findings_.ledger =
         std::make_unique<Ledger>(first_, count, settings_.to_topic() ? settings_.in_flight : 0);
     pong_ = masked_text(kPong, endpoint_.next_mask());
-    if (settings_.scenario == Scenario::fanout)
+    if (settings_.scenario == Scenario::fanout && settings_.dialect == Dialect::ringcast)
         subscribe_ = masked_text(subscribe_text(0), endpoint_.next_mask());
     reactor.bind_mail(kCommandMail, *this);
     reactor.add_work(*this);
@@ -79,12 +79,21 @@ bool Worker::ended() {
     return away_ == clients_.size();
 }
 
-std::string Worker::subscribe_text(uint32_t client) const {
+std::string Worker::subscription(uint32_t client) const {
+    bool const user = settings_.scenario != Scenario::fanout,
+               topic = settings_.scenario != Scenario::targeted;
+    if (settings_.dialect == Dialect::nats)
+        return (user ? fmt::format("SUB user.{} 1\r\n", settings_.user(client)) : "") +
+               (topic ? fmt::format("SUB topic.{} 2\r\n", settings_.topic) : "");
     std::string data;
-    if (settings_.scenario != Scenario::fanout) data += fmt::format("\"userId\":{}", settings_.user(client));
-    if (settings_.scenario != Scenario::targeted)
-        data += fmt::format("{}\"topics\":[\"{}\"]", data.empty() ? "" : ",", settings_.topic);
-    return fmt::format(R"({{"type":"subscribe",{}"data":{{{}}}}})", settings_.ack ? "\"id\":1," : "", data);
+    if (user) data += fmt::format("\"userId\":{}", settings_.user(client));
+    if (topic) data += fmt::format("{}\"topics\":[\"{}\"]", data.empty() ? "" : ",", settings_.topic);
+    return fmt::format("{{{}}}", data);
+}
+
+std::string Worker::subscribe_text(uint32_t client) const {
+    return fmt::format(R"({{"type":"subscribe",{}"data":{}}})", settings_.ack ? "\"id\":1," : "",
+                       subscription(client));
 }
 
 void Worker::on_mail(const reactor::Mail& mail) {
@@ -211,6 +220,8 @@ void Worker::on_open(Client& client) {
     news_.connected.add();
     findings_.connect_ns.record((reactor_.now() - client.dialed_).count());
     if (settings_.scenario == Scenario::echo) return on_subscribed(client);
+    if (settings_.dialect == Dialect::nchan) return on_subscribed(client);
+    if (settings_.dialect != Dialect::ringcast) return;  // the server speaks first
     if (subscribe_) {
         client.connection_->send(subscribe_);
     } else {
@@ -257,6 +268,8 @@ void Worker::on_text(Client& client, std::string_view text) {
     news_.texts.add();
     news_.bytes.add(text.size());
     if (settings_.scenario == Scenario::echo) return on_echo(client, text);
+    if (settings_.dialect == Dialect::socketio || settings_.dialect == Dialect::nats)
+        return on_foreign_text(client, text);
     if (text == kPing) {
         news_.heartbeats.add();
         client.connection_->send(pong_);
@@ -279,6 +292,28 @@ void Worker::on_other_text(Client& client, std::string_view text) {
     }
     if (auto const stamp = read_stamp(text)) return on_delivery(client, *stamp);
     trouble(fmt::format("not asked for: {}", text.substr(0, 100)));
+}
+
+void Worker::on_foreign_text(Client& client, std::string_view text) {
+    struct Sink final : DialectSink {
+        Sink(Worker& w, Client& c) : worker(w), client(c) {}
+        void say(std::string_view words) override { client.connection_->send_text(words); }
+        void on_subscribed() override { worker.on_subscribed(client); }
+        void on_heartbeat() override { worker.news_.heartbeats.add(); }
+        void on_delivery(const Stamp& stamp) override { worker.on_delivery(client, stamp); }
+        void on_nonsense(std::string_view words) override {
+            worker.trouble(fmt::format("not asked for: {}", words.substr(0, 100)));
+        }
+        Worker& worker;
+        Client& client;
+    } sink(*this, client);
+    // Only who is not subscribed yet has use for what it would subscribe to.
+    auto const wanted = client.state_ == Client::State::open ? subscription(first_ + client.place_) : "";
+    if (settings_.dialect == Dialect::nats) {
+        hear_nats(text, wanted, sink);
+    } else {
+        hear_socketio(text, wanted, sink);
+    }
 }
 
 void Worker::on_delivery(Client& client, const Stamp& stamp) {

@@ -72,6 +72,7 @@ class Worker final : public reactor::CoreProgram, private reactor::MailSink, pri
     void on_subscribed(Client& client);
     void on_text(Client& client, std::string_view text);
     void on_other_text(Client& client, std::string_view text);
+    void on_foreign_text(Client& client, std::string_view text);
     void on_delivery(Client& client, const Stamp& stamp);
     void on_echo(Client& client, std::string_view text);
     void on_ending(Client& client, const ws::Ending& ending);
@@ -81,6 +82,7 @@ class Worker final : public reactor::CoreProgram, private reactor::MailSink, pri
     void send_echo(Client& client, MonoTime at);
     void flush_groups();
     void tell_control();
+    [[nodiscard]] std::string subscription(uint32_t client) const;
     [[nodiscard]] std::string subscribe_text(uint32_t client) const;
 
     reactor::Reactor& reactor_;
