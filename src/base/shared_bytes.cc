@@ -8,7 +8,7 @@
 
 namespace rc {
 
-SharedBytes SharedBytes::join(std::initializer_list<std::string_view> parts) {
+SharedBytes SharedBytes::join(std::span<const std::string_view> parts) {
     std::size_t size = 0;
     for (auto part : parts)
         size += part.size();

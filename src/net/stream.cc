@@ -27,6 +27,7 @@ void FrameQueue::push(FrameRef frame) {
         ring.first = 0;
     }
     ring.bytes += frame.size();
+    ring.total += frame.frames();
     ring.frames[(ring.first + ring.count++) & (ring.capacity - 1)] = std::move(frame);
 }
 
@@ -36,6 +37,7 @@ void FrameQueue::become_ring() {
     ring->frames = std::make_unique<FrameRef[]>(kCapacityMin);
     ring->capacity = kCapacityMin;
     ring->bytes = one_.size();
+    ring->total = one_.frames();
     ring->frames[0] = std::move(one_);
     ring->count = ring->lent = 1;
     one_.~FrameRef();
@@ -47,6 +49,7 @@ void FrameQueue::pop() {
     RC_ASSERT(!empty());
     if (count() == 1) return clear();
     ring_->bytes -= at(0).size();
+    ring_->total -= at(0).frames();
     ring_->frames[ring_->first] = FrameRef();
     ring_->first = (ring_->first + 1) & (ring_->capacity - 1);
     --ring_->count;
@@ -58,6 +61,7 @@ void FrameQueue::pop_last() {
     uint32_t const last = --ring_->count;
     FrameRef& frame = ring_->frames[(ring_->first + last) & (ring_->capacity - 1)];
     ring_->bytes -= frame.size();
+    ring_->total -= frame.frames();
     frame = FrameRef();
 }
 
@@ -279,8 +283,8 @@ void Stream::on_sent(int32_t result) {
     uint64_t popped = 0;
     while (!frames_.empty() && frames_.at(0).size() <= taken) {
         taken -= frames_.at(0).size();
+        popped += frames_.at(0).frames();
         frames_.pop();
-        ++popped;
     }
     front_sent_ = static_cast<uint32_t>(taken);
     table().metrics.frames_out.add(popped);

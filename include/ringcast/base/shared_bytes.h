@@ -17,7 +17,10 @@ class SharedBytes {
   public:
     SharedBytes() = default;
     /// Joins the parts into one new block. Cost: one allocation and one copy.
-    static SharedBytes join(std::initializer_list<std::string_view> parts);
+    static SharedBytes join(std::span<const std::string_view> parts);
+    static SharedBytes join(std::initializer_list<std::string_view> parts) {
+        return join(std::span(parts.begin(), parts.size()));
+    }
     static SharedBytes copy_of(std::string_view bytes) { return join({bytes}); }
 
     SharedBytes(const SharedBytes& other) noexcept : block_(other.block_) {
@@ -47,13 +50,15 @@ class SharedBytes {
     Block* block_ = nullptr;
 };
 
-/// A frame as one core holds it: the shared bytes once, and a plain count of this core's references.
+/// A frame, or several that follow each other, as one core holds them: the shared bytes once, and a plain
+/// count of this core's references.
 /// Connections' queues hold these, 8 bytes each. Core: must stay on the core that made it.
 /// Cost: one small allocation a core and publication; copying and dropping are plain adds.
 class FrameRef {
   public:
     FrameRef() = default;
-    explicit FrameRef(SharedBytes bytes) : lease_(new Lease{std::move(bytes), 1}) {}
+    explicit FrameRef(SharedBytes bytes, uint32_t frames = 1)
+        : lease_(new Lease{std::move(bytes), 1, frames}) {}
 
     FrameRef(const FrameRef& other) noexcept : lease_(other.lease_) {
         if (lease_) ++lease_->references;
@@ -70,11 +75,14 @@ class FrameRef {
     explicit operator bool() const { return lease_ != nullptr; }
     [[nodiscard]] std::string_view view() const { return lease_->bytes.view(); }
     [[nodiscard]] std::size_t size() const { return lease_->bytes.size(); }
+    /// How many frames the bytes are.
+    [[nodiscard]] uint32_t frames() const { return lease_->frames; }
 
   private:
     struct Lease {
         SharedBytes bytes;
         uint32_t references;
+        uint32_t frames;
     };
     Lease* lease_ = nullptr;
 };

@@ -44,6 +44,10 @@ class FrameQueue {
     [[nodiscard]] uint32_t count() const {
         return holds_ == Holds::ring ? ring_->count : holds_ == Holds::one ? 1 : 0;
     }
+    /// count(), but what is several frames in one counts as such.
+    [[nodiscard]] uint32_t frames() const {
+        return holds_ == Holds::ring ? ring_->total : holds_ == Holds::one ? one_.frames() : 0;
+    }
     /// Of all frames.
     [[nodiscard]] uint64_t bytes() const {
         return holds_ == Holds::ring ? ring_->bytes : holds_ == Holds::one ? one_.size() : 0;
@@ -61,7 +65,7 @@ class FrameQueue {
     struct Ring {
         std::unique_ptr<FrameRef[]> frames;
         uint32_t first = 0, count = 0, capacity = 0;  // capacity: a power of two
-        uint32_t lent = 0;
+        uint32_t lent = 0, total = 0;
         uint64_t bytes = 0;
     };
     enum class Holds : uint8_t { none, one, ring };
@@ -107,7 +111,7 @@ class Stream : private io::Timer {
     void queue(FrameRef frame);
     /// Bytes and frames that the socket has not taken yet.
     [[nodiscard]] uint64_t unsent_bytes() const { return frames_.bytes() - front_sent_; }
-    [[nodiscard]] uint32_t unsent_frames() const { return frames_.count(); }
+    [[nodiscard]] uint32_t unsent_frames() const { return frames_.frames(); }
     /// A send of an earlier turn is still waiting: the socket is full. (One of this turn has not had its
     /// chance yet: a burst alone is no slowness.)
     [[nodiscard]] bool stalled() const;

@@ -616,28 +616,34 @@ TEST(FrameQueue, KeepsItsOrderThroughEveryWidth) {
     FrameQueue queue;
     test::FakeEntropy random(9);
     std::deque<std::string> model;
+    uint32_t frames = 0;
     for (int i = 0; i < 20'000; ++i) {
         switch (random.next() % (i % 100 < 50 ? 5 : 3)) {
             case 0:
                 if (!model.empty()) {
+                    frames -= queue.at(0).frames();
                     queue.pop();
                     model.pop_front();
                 }
                 break;
             case 1:
                 if (!model.empty()) {
+                    frames -= queue.at(queue.count() - 1).frames();
                     queue.pop_last();
                     model.pop_back();
                 }
                 break;
             default: {
                 auto const text = std::to_string(i);
-                queue.push(FrameRef(SharedBytes::copy_of(text)));
+                auto const several = 1 + static_cast<uint32_t>(random.next() % 3);
+                queue.push(FrameRef(SharedBytes::copy_of(text), several));
                 model.push_back(text);
+                frames += several;
                 break;
             }
         }
         ASSERT_EQ(queue.count(), model.size());
+        ASSERT_EQ(queue.frames(), frames);
         ASSERT_EQ(queue.empty(), model.empty());
         if (model.empty()) continue;
         ASSERT_EQ(queue.at(0).view(), model.front());
