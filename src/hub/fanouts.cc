@@ -18,6 +18,9 @@ constexpr int64_t kKeptPart = 4;
 constexpr int64_t kTurnCost = 64 * kDeliveryCost;
 // How far ahead a slot's coming turn is announced: a delivery takes about as long as a cache miss.
 constexpr uint32_t kPrefetchAhead = 8;
+// Of a burst: what is copied for it, and what a connection that does not read may hold more than others.
+constexpr std::size_t kBurstMax = 64;
+constexpr std::size_t kBurstBytesMax = 64 * 1024;
 
 }  // namespace
 
@@ -151,6 +154,33 @@ bool Fanouts::users_are_older(const Lane& lane) const {
     return users_waiting() && users_->waiting.front().number < lane.waiting.front().number;
 }
 
+// What waits for the next connection of this list and can be brought to it at once: all that nothing of
+// another lane comes between. Null: no more than one.
+const Burst* Fanouts::gather(Lane& lane) {
+    auto const& waiting = lane.waiting;
+    if (waiting.size() < 2) return nullptr;
+    uint64_t before = users_waiting() ? users_->waiting.front().number : UINT64_MAX;
+    if (lane.topic == kNone) {
+        if (turns_.size() > 1) return nullptr;
+    } else if (auto const& broadcasts = lanes_.front()->waiting; !broadcasts.empty()) {
+        before = std::min(before, broadcasts.front().number);
+    }
+    std::size_t count = 0, bytes = 0;
+    while (count < std::min(waiting.size(), kBurstMax) && waiting[count].number < before &&
+           bytes + waiting[count].bytes <= kBurstBytesMax)
+        bytes += waiting[count++].bytes;
+    if (count < 2) return nullptr;
+    // A number is one publication, and those between two of one lane stay the same.
+    if (burst_first_ != waiting.front().number || burst_publications_.size() != count) {
+        burst_first_ = waiting.front().number;
+        burst_publications_.clear();
+        for (std::size_t i = 0; i < count; ++i)
+            burst_publications_.push_back(waiting[i].publication.get());
+        burst_ = {burst_.id + 1, burst_publications_, bytes};
+    }
+    return &burst_;
+}
+
 // Pages do not move and the topic is pinned, so the references hold though deliveries change the tables.
 int64_t Fanouts::run_list(Lane& lane, int64_t allowance, Receiver& receiver) {
     SubscriberList& list = tables_.list_of(lane.topic);
@@ -162,13 +192,24 @@ int64_t Fanouts::run_list(Lane& lane, int64_t allowance, Receiver& receiver) {
         auto const& broadcasts = lanes_.front()->waiting;
         bool const may_wait = lane.topic == kNone ? turns_.size() > 1
                                                   : !broadcasts.empty() && broadcasts.front().number < number;
+        const Burst* const burst = list.left() > 0 ? gather(lane) : nullptr;
         for (; allowance > 0 && list.left() > 0; allowance -= kDeliveryCost) {
-            uint32_t const slot = list.peek();
-            if (may_wait && catch_up(slot, number, receiver)) continue;
-            list.next();
+            SubscriberSlot const slot(list.peek());
+            if (may_wait && catch_up(slot.value, number, receiver)) continue;
+            bool const at_once = burst && receiver.takes(slot, *burst);
+            if (at_once) {
+                tables_.next(lane.topic, static_cast<uint32_t>(burst->publications.size()));
+            } else {
+                list.next();
+            }
             if (list.left() >= kPrefetchAhead)
                 receiver.prefetch(SubscriberSlot(list.peek(kPrefetchAhead - 1)));
-            receiver.deliver(SubscriberSlot(slot), *publication, 0);
+            if (at_once) {
+                allowance -= kLookCost * static_cast<int64_t>(burst->publications.size() - 1);
+                receiver.deliver_burst(slot, *burst);
+            } else {
+                receiver.deliver(slot, *publication, 0);
+            }
         }
         if (list.left() > 0) break;
         list.end_fanout();

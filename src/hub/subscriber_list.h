@@ -60,6 +60,20 @@ class SubscriberList {
         RC_ASSERT(left() > 0);
         return places_[--ends_.front()];
     }
+    /// Takes the next one for the oldest `count` fan-outs at once. @param moved  as for remove()
+    template <class Moved>
+    void next(uint32_t count, Moved&& moved) {
+        RC_ASSERT(count > 0 && count <= fanouts() && left() > 0);
+        uint32_t index = --ends_.front();
+        uint32_t const slot = places_[index];
+        for (uint32_t fanout = 1; fanout < count; ++fanout) {
+            uint32_t const last = --ends_[fanout];
+            if (last == index) continue;
+            moved(places_[index] = places_[last], index);
+            index = last;
+        }
+        if (places_[index] != slot) moved(places_[index] = slot, index);
+    }
     /// The oldest fan-out that this place waits for, counted from the oldest of all; fanouts(): none.
     [[nodiscard]] uint32_t waits_for(uint32_t index) const {
         return static_cast<uint32_t>(std::upper_bound(ends_.begin(), ends_.end(), index) - ends_.begin());

@@ -231,4 +231,8 @@ void Tables::serve(uint32_t slot, uint32_t topic) {
                          [&](uint32_t moved, uint32_t place) { place_in_list(moved, topic) = place; });
 }
 
+void Tables::next(uint32_t topic, uint32_t count) {
+    list_of(topic).next(count, [&](uint32_t moved, uint32_t place) { place_in_list(moved, topic) = place; });
+}
+
 }  // namespace rc::hub

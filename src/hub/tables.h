@@ -140,6 +140,8 @@ struct Tables {
     /// The connection, which is in that list, gets, out of its turn, the oldest fan-out over it that it waits
     /// for.
     void serve(uint32_t slot, uint32_t topic);
+    /// The next one of that list gets the oldest `count` fan-outs over it at once.
+    void next(uint32_t topic, uint32_t count);
 
     struct TopicNames {
         const Tables* tables;

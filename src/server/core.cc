@@ -341,6 +341,24 @@ void Core::deliver(hub::SubscriberSlot slot, const hub::Publication& publication
     }
 }
 
+bool Core::takes(hub::SubscriberSlot slot, const hub::Burst& burst) {
+    Session* session = at(slot);
+    RC_ASSERT(session);
+    return session->takes_burst(burst.bytes, static_cast<uint32_t>(burst.publications.size()));
+}
+
+// Joined once for all connections that get the same.
+void Core::deliver_burst(hub::SubscriberSlot slot, const hub::Burst& burst) {
+    if (burst_id_ != burst.id) {
+        std::vector<std::string_view> frames;
+        for (const auto* publication : burst.publications)
+            frames.push_back(static_cast<const LiveDelivery*>(publication)->frame.view());
+        burst_frames_ = FrameRef(SharedBytes::join(frames), static_cast<uint32_t>(frames.size()));
+        burst_id_ = burst.id;
+    }
+    at(slot)->deliver_burst(burst_frames_);
+}
+
 void Core::bring_up(Session& session) {
     fanouts_.bring_up(session.slot(), *this);
 }

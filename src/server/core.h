@@ -148,6 +148,8 @@ class Core final : public reactor::CoreProgram,
     bool run_slice() override;
     void on_accept(io::File file, const net::PeerAddress& peer, uint32_t listener) override;
     void deliver(hub::SubscriberSlot slot, const hub::Publication& publication, uint64_t offset) override;
+    bool takes(hub::SubscriberSlot slot, const hub::Burst& burst) override;
+    void deliver_burst(hub::SubscriberSlot slot, const hub::Burst& burst) override;
 
     void take_publication(std::shared_ptr<const store::Publication> publication);
     void take_offsets(uint64_t first, uint64_t last);
@@ -197,6 +199,8 @@ class Core final : public reactor::CoreProgram,
     FrameRef heartbeat_;
     FrameRef offset_frame_;  // see with_offset()
     uint64_t offset_frame_offset_ = 0;
+    FrameRef burst_frames_;  // of the last burst: see deliver_burst()
+    uint64_t burst_id_ = 0;
 
     Admission admission_;
     std::vector<net::StreamHandle> replays_waiting_;

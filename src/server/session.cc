@@ -485,12 +485,16 @@ void Session::handle(proto::MarkRead& mark_read, const std::optional<proto::Mess
 
 // --- messages out
 
-bool Session::send_limited(const FrameRef& frame) {
+// Whether the queue would be longer than it may be while the socket takes nothing.
+bool Session::over_limits(std::size_t bytes, uint32_t messages) const {
     auto const& limits = core().config().limits;
-    bool const over = unsent_bytes() + frame.size() > limits.send_queue_bytes ||
-                      unsent_frames() + 1 > limits.send_queue_messages;
+    return unsent_bytes() + bytes > limits.send_queue_bytes ||
+           unsent_frames() + messages > limits.send_queue_messages;
+}
+
+bool Session::send_limited(const FrameRef& frame) {
     // A burst alone is no slowness: the socket must have left a send waiting.
-    if (over && stalled()) {
+    if (over_limits(frame.size(), 1) && stalled()) {
         drop_unsent();
         close_with(Errc::slow_consumer, "messages came faster than they were read",
                    ws::CloseCode::try_again_later);
@@ -526,6 +530,15 @@ void Session::deliver(const std::shared_ptr<const LivePublication>& publication,
     }
     replay()->held_bytes += frame.size();
     replay()->held.push_back({publication, frame, offset_before});
+}
+
+bool Session::takes_burst(std::size_t bytes, uint32_t messages) const {
+    return is_open() && !replay() && !over_limits(bytes, messages);
+}
+
+void Session::deliver_burst(const FrameRef& frames) {
+    send(frames);
+    core().metrics().deliveries.add(frames.frames());
 }
 
 void Session::deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset) {

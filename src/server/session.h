@@ -53,6 +53,9 @@ class Session final : private ws::Connection {
     /// @param offset_before  the log's newest offset that came before it
     void deliver(const std::shared_ptr<const LivePublication>& publication, const FrameRef& frame,
                  uint64_t offset_before);
+    /// Whether so many live messages can be queued as one: none of them would have to wait or be refused.
+    [[nodiscard]] bool takes_burst(std::size_t bytes, uint32_t messages) const;
+    void deliver_burst(const FrameRef& frames);
     /// A message of the user's log.
     void deliver_logged(const store::Publication& publication, const FrameRef& plain, uint64_t offset);
     void deliver_read_mark(const store::ReadMark& mark);
@@ -190,6 +193,7 @@ class Session final : private ws::Connection {
     void acknowledge(const std::optional<proto::MessageId>& id, std::string_view data);
     void refuse(Errc code, std::string_view message, const std::optional<proto::MessageId>& id);
     void send_text(std::string_view json);
+    [[nodiscard]] bool over_limits(std::size_t bytes, uint32_t messages) const;
     /// Queues it, or ends the connection when its queue is over the limit and the socket takes nothing.
     /// @return false when it ended.
     bool send_limited(const FrameRef& frame);

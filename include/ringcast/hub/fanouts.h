@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -31,12 +32,24 @@ class UserPublication : public Publication {
     [[nodiscard]] virtual std::string_view topic() const = 0;
 };
 
-/// Where deliveries go. deliver() may call everything of the Shard, for any slot, and publish again;
-/// it must not call run_slice().
+/// Publications to one topic, or broadcasts, that wait one behind the other for many connections.
+struct Burst {
+    uint64_t id;  // of these publications: what was made of them once serves for the same id again
+    std::span<const Publication* const> publications;  // oldest first, at least two
+    std::size_t bytes;                                 // of all of them
+};
+
+/// Where deliveries go. deliver() and deliver_burst() may call everything of the Shard, for any slot, and
+/// publish again; they must not call run_slice().
 class Receiver {
   public:
     /// @param offset  the addressee's, or 0 for a topic or a broadcast
     virtual void deliver(SubscriberSlot slot, const Publication& publication, uint64_t offset) = 0;
+    /// Whether this slot takes a burst in one delivery now; else its publications come one by one, in turns
+    /// of their own. Changes nothing.
+    virtual bool takes(SubscriberSlot, const Burst&) { return false; }
+    /// What takes() has just said yes to.
+    virtual void deliver_burst(SubscriberSlot, const Burst&) {}
     /// A hint that this slot's turn comes in a few deliveries, unless it leaves.
     virtual void prefetch(SubscriberSlot) {}
 
@@ -54,6 +67,10 @@ class Receiver {
 /// different topics need not. Nothing waits for a long fan-out for that: a connection that gets one is
 /// brought what it still waits for of the older ones just before, out of its turn. Publications to users go
 /// first, and nothing newer begins while one of them is unfinished.
+///
+/// What has come to a topic while a fan-out over it is under way joins it: who is served next gets all of it
+/// at once, and the fan-out goes round again for those who were served before. So the more waits, the less a
+/// message costs.
 /// Core: own core only. Errors: none. Source: contract.md 5, design.md 2 and 4.
 class Fanouts {
   public:
@@ -72,8 +89,9 @@ class Fanouts {
 
     /// Delivers: publications to users first, then the fan-outs that are older than what is left of those,
     /// by turns. A quarter of the slice is kept for these, so that nobody can starve them.
-    /// @param deliveries_max  above zero. A look-up of a user who is not here, and a connection that
-    ///                        is passed over, count for an eighth of a delivery.
+    /// @param deliveries_max  above zero. A look-up of a user who is not here, a connection that is passed
+    ///                        over, and each message of a burst but the first, count for an eighth of a
+    ///                        delivery.
     /// @return whether work is left.
     bool run_slice(uint32_t deliveries_max, Receiver& receiver);
 
@@ -98,6 +116,7 @@ class Fanouts {
     void queue(Lane& lane, std::unique_ptr<Publication> publication);
     void finish_first(std::deque<Waiting>& waiting);
     [[nodiscard]] bool users_are_older(const Lane& lane) const;
+    const Burst* gather(Lane& lane);
     int64_t run_list(Lane& lane, int64_t allowance, Receiver& receiver);
     int64_t run_users(int64_t allowance, Receiver& receiver);
     bool catch_up(uint32_t slot, uint64_t number, Receiver& receiver);
@@ -108,6 +127,9 @@ class Fanouts {
     std::deque<uint32_t> turns_;  // lanes that have something to do, next first
     std::unique_ptr<UsersLane> users_;
     uint64_t newest_number_ = 0;
+    Burst burst_{};  // the last one that was gathered
+    std::vector<const Publication*> burst_publications_;
+    uint64_t burst_first_ = 0;  // number
     std::size_t waiting_ = 0;
     std::size_t waiting_bytes_ = 0;
     bool running_ = false;

@@ -16,7 +16,7 @@
 namespace rc::hub {
 namespace {
 
-constexpr uint32_t kSlots = 48, kTopics = 6, kUsers = 9;
+constexpr uint32_t kUsers = 9;
 std::string name(std::string stem, uint64_t number) {
     return stem.append(std::to_string(number));
 }
@@ -72,7 +72,8 @@ struct UserNote : Tracked<UserPublication> {
 
 class World final : public Receiver {
   public:
-    explicit World(uint64_t seed) : random_(seed) {}
+    World(uint64_t seed, uint32_t slots, uint32_t topics)
+        : random_(seed), slots_(slots), topics_(topics), connections_(slots), last_(slots) {}
     ~World() { closing_ = true; }
 
     void step() {
@@ -82,13 +83,13 @@ class World final : public Receiver {
             case 1: publish(); break;
             case 2:
             case 3:
-            case 4: fanouts_.run_slice(1 + below(40), *this); break;
-            default: change(static_cast<uint32_t>(below(kSlots))); break;
+            case 4: fanouts_.run_slice(static_cast<uint32_t>(1 + below(slots_ - 8)), *this); break;
+            default: change(static_cast<uint32_t>(below(slots_))); break;
         }
         if (below(50) == 0) compare();
     }
     void drain() {
-        while (fanouts_.run_slice(7, *this))
+        while (fanouts_.run_slice(slots_ / 7, *this))
             ++clock_;
         EXPECT_EQ(fanouts_.waiting(), 0u);
         EXPECT_EQ(fanouts_.waiting_bytes(), 0u);
@@ -96,8 +97,29 @@ class World final : public Receiver {
         compare();
     }
     uint64_t delivered() const { return delivered_; }
+    uint64_t bursts() const { return bursts_; }
 
     void deliver(SubscriberSlot slot, const Publication& publication, uint64_t offset) override {
+        ASSERT_NO_FATAL_FAILURE(take(slot, publication, offset));
+        change_meanwhile(slot);
+    }
+    bool takes(SubscriberSlot, const Burst&) override { return below(4) > 0; }
+    void deliver_burst(SubscriberSlot slot, const Burst& burst) override {
+        ++bursts_;
+        std::size_t bytes = 0;
+        for (const auto* publication : burst.publications) {
+            ASSERT_NO_FATAL_FAILURE(take(slot, *publication, 0));
+            bytes += publication->bytes();
+        }
+        EXPECT_EQ(bytes, burst.bytes);
+        EXPECT_GE(burst.publications.size(), 2u);
+        auto const [known, fresh] =
+            contents_.try_emplace(burst.id, burst.publications.begin(), burst.publications.end());
+        EXPECT_TRUE(fresh || std::ranges::equal(known->second, burst.publications)) << "same id";
+        change_meanwhile(slot);
+    }
+
+    void take(SubscriberSlot slot, const Publication& publication, uint64_t offset) {
         ++clock_;
         ++delivered_;
         uint64_t const id = publication.bytes();
@@ -126,14 +148,17 @@ class World final : public Receiver {
             last.of_no_topic = id;
         }
         last.any = std::max(last.any, id);
-        if (below(4) == 0) change(below(2) ? slot.value : static_cast<uint32_t>(below(kSlots)));
-        if (below(50) == 0) publish();
+    }
+
+    void change_meanwhile(SubscriberSlot slot) {
+        if (below(4) == 0) change(below(2) ? slot.value : static_cast<uint32_t>(below(slots_)));
+        if (below(slots_ + 2) == 0) publish();
     }
 
     void finish(uint64_t id) {
         if (closing_) return;
         const Sent& sent = under_way_.at(id);
-        for (uint32_t slot = 0; slot < kSlots; ++slot) {
+        for (uint32_t slot = 0; slot < slots_; ++slot) {
             auto since = eligible_since(connections_[slot], sent);
             if (!since || *since >= sent.published) continue;
             auto at = sent.deliveries.find(slot);
@@ -144,7 +169,7 @@ class World final : public Receiver {
 
   private:
     uint64_t below(uint64_t bound) { return random_() % bound; }
-    std::string a_topic() { return name("topic", below(kTopics)); }
+    std::string a_topic() { return name("topic", below(topics_)); }
     std::string a_user() {
         auto const n = below(kUsers);
         return n < 5 ? std::to_string(n) : name("user-with-a-long-name-", n);
@@ -258,13 +283,13 @@ class World final : public Receiver {
     void compare() {
         Shard::Counts expected;
         std::set<std::string> topics, users;
-        for (uint32_t slot = 0; slot < kSlots; ++slot) {
+        for (uint32_t slot = 0; slot < slots_; ++slot) {
             const Connection& c = connections_[slot];
             SubscriberSlot const s(slot);
             EXPECT_EQ(shard_.topic_count(s), c.topics.size());
             auto names = shard_.topics_of(s);
             EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), c.topics.size());
-            for (uint32_t t = 0; t < kTopics; ++t) {
+            for (uint32_t t = 0; t < topics_; ++t) {
                 auto const topic = name("topic", t);
                 EXPECT_EQ(shard_.holds(s, topic), c.topics.count(topic) == 1);
             }
@@ -278,7 +303,7 @@ class World final : public Receiver {
         }
         for (const auto& user : users) {
             std::set<uint32_t> slots, found;
-            for (uint32_t slot = 0; slot < kSlots; ++slot)
+            for (uint32_t slot = 0; slot < slots_; ++slot)
                 if (connections_[slot].user == user) slots.insert(slot);
             shard_.for_each_connection(UserId{user}, [&](SubscriberSlot s) { found.insert(s.value); });
             EXPECT_EQ(found, slots);
@@ -297,11 +322,13 @@ class World final : public Receiver {
     }
 
     std::mt19937_64 random_;
-    uint64_t clock_ = 1, ids_ = 0, offsets_ = 0, delivered_ = 0;
+    uint32_t slots_, topics_;
+    uint64_t clock_ = 1, ids_ = 0, offsets_ = 0, delivered_ = 0, bursts_ = 0;
     bool closing_ = false;
-    std::vector<Connection> connections_ = std::vector<Connection>(kSlots);
+    std::vector<Connection> connections_;
     std::map<uint64_t, Sent> under_way_;
-    std::vector<Last> last_ = std::vector<Last>(kSlots);
+    std::vector<Last> last_;
+    std::map<uint64_t, std::vector<const Publication*>> contents_;  // by a burst's id
     Shard shard_{{random_(), random_()}};
     Fanouts fanouts_{shard_};
 };
@@ -313,12 +340,14 @@ void finished(World& world, uint64_t id) {
 class HubChurn : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(HubChurn, EveryoneWhoStaysGetsEverythingOnceAndInOrder) {
-    World world(GetParam());
+    World world(GetParam(), 48, 6);
     for (int i = 0; i < 15'000 && !testing::Test::HasFailure(); ++i)
         world.step();
     world.drain();
     EXPECT_GT(world.delivered(), 10'000u);
+    EXPECT_GT(world.bursts(), 100u);
 }
+
 INSTANTIATE_TEST_SUITE_P(Seeds, HubChurn, ::testing::Values(1, 2, 3, 0x5eed));
 
 }  // namespace
