@@ -75,6 +75,7 @@ void Fanouts::queue(std::deque<Waiting>& waiting, std::unique_ptr<Publication> p
 void Fanouts::queue(Lane& lane, std::unique_ptr<Publication> publication) {
     if (lane.waiting.empty()) turns_.push_back(lane.index);
     queue(lane.waiting, std::move(publication));
+    tables_.put_in_order(lane.topic);
     tables_.list_of(lane.topic).begin_fanout();
 }
 

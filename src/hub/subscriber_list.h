@@ -90,6 +90,28 @@ class SubscriberList {
         moved(places_[last], last);
     }
 
+    /// Whether it is worth to sort(): more than a tenth of the slots stand before a lower one.
+    /// Cost: reads the list once, some 2 ns for eight slots.
+    [[nodiscard]] bool disordered() const {
+        if (size() < kSortedFrom) return false;
+        uint32_t descents = 0;
+        for (std::size_t i = 1; i < places_.size(); ++i)
+            descents += places_[i] < places_[i - 1] ? 1U : 0U;
+        return descents > size() / 10;
+    }
+    /// Puts the slots of each part in order. @param moved  as for remove(), for every slot
+    template <class Moved>
+    void sort(Moved&& moved) {
+        uint32_t begin = 0;
+        for (std::size_t part = 0; part <= ends_.size(); ++part) {
+            uint32_t const end = part < ends_.size() ? ends_[part] : size();
+            std::sort(places_.begin() + begin, places_.begin() + end);
+            begin = end;
+        }
+        for (uint32_t i = 0; i < size(); ++i)
+            moved(places_[i], i);
+    }
+
     /// Places in memory.
     [[nodiscard]] std::size_t capacity() const { return places_.capacity(); }
     /// Gives the memory back. Only when empty.
@@ -101,6 +123,7 @@ class SubscriberList {
 
   private:
     static constexpr std::size_t kCapacityKept = 256;
+    static constexpr uint32_t kSortedFrom = 256;
     // A crowd has left: room for twice as many as stayed.
     void shrink() {
         std::vector<uint32_t> fewer;

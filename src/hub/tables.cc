@@ -235,4 +235,10 @@ void Tables::next(uint32_t topic, uint32_t count) {
     list_of(topic).next(count, [&](uint32_t moved, uint32_t place) { place_in_list(moved, topic) = place; });
 }
 
+void Tables::put_in_order(uint32_t topic) {
+    auto& list = list_of(topic);
+    if (!list.disordered()) return;
+    list.sort([&](uint32_t moved, uint32_t place) { place_in_list(moved, topic) = place; });
+}
+
 }  // namespace rc::hub

@@ -701,5 +701,17 @@ TEST_F(FanoutsTest, AMessageOfABurstCountsForAnEighth) {
     EXPECT_LE(bursts.size(), 51u);
 }
 
+// ---- order of slots
+
+TEST_F(FanoutsTest, ALongListIsServedInTheOrderOfItsSlots) {
+    for (uint32_t i = 0; i < 1'000; ++i)
+        shard.subscribe(slot(i * 617 % 1'000), "a");
+    publish("a", 1);
+    run_all();
+    ASSERT_EQ(got.size(), 1'000u);
+    for (uint32_t i = 0; i < 1'000; ++i)
+        EXPECT_EQ(got[i].slot, 999 - i);
+}
+
 }  // namespace
 }  // namespace rc::hub

@@ -348,6 +348,15 @@ TEST_P(HubChurn, EveryoneWhoStaysGetsEverythingOnceAndInOrder) {
     EXPECT_GT(world.bursts(), 100u);
 }
 
+// Long lists are put in order while fan-outs over them are under way.
+TEST_P(HubChurn, LongListsLikewise) {
+    World world(GetParam(), 1'000, 2);
+    for (int i = 0; i < 4'000 && !testing::Test::HasFailure(); ++i)
+        world.step();
+    world.drain();
+    EXPECT_GT(world.delivered(), 10'000u);
+    EXPECT_GT(world.bursts(), 100u);
+}
 INSTANTIATE_TEST_SUITE_P(Seeds, HubChurn, ::testing::Values(1, 2, 3, 0x5eed));
 
 }  // namespace
