@@ -80,7 +80,8 @@ class Running:
 
     def start_raw(self, work, how="quiet"):
         self.arguments += ["--patience", "3s"] + (["--no-ack"] if work.load[0] != "echo" else [])  # it answers no close
-        extra = ["--echo"] if work.load[0] == "echo" else ["--coalesce"] if "--in-flight" in work.load else []
+        merges = work.load[0] == "fanout" and "--in-flight" in work.load
+        extra = ["--echo"] if work.load[0] == "echo" else ["--coalesce"] if merges else []
         self.run([TOP / "build/bench/raw_limit", "--send", how, "--congestion", congestion_control(), "--listen",
                   self.address(), "--api-listen", self.address(api=True), *extra], self.port)
 
