@@ -65,6 +65,7 @@ def test_150000_clients_of_one_process_are_each_reached(start_server):
     if descriptors_max() < 20000:
         pytest.skip(f"needs 20,000 descriptors, the limit is {descriptors_max()}")
     server, count = start_server(workers=8), 150_000
+    expect_rest(server)  # the test's own API connection is there from now on
     descriptors = server.descriptors()
     command = [program("ringcast-load"), "fanout", "-n", count, "--sources", 16, "--warmup", 0, "--duration", "5s",
                "--url", "ws://{}:{}/ws".format(*server.address), "--api", "http://{}:{}".format(*server.api_address),
