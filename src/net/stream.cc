@@ -315,33 +315,29 @@ StreamTable::~StreamTable() {
 }
 
 Stream* StreamTable::find(StreamHandle handle) {
-    if (handle.slot >= slots_) return nullptr;
-    auto const& entry = entries_[handle.slot];
-    return entry.stream && entry.generation == handle.generation ? entry.stream : nullptr;
+    Stream* stream = handle.slot < slots_ ? entries_[handle.slot] : nullptr;
+    return stream && stream->handle_ == handle ? stream : nullptr;
 }
 
 bool StreamTable::add(Stream& stream) {
-    uint32_t slot;
     if (!free_.empty()) {
-        slot = free_.back();
+        stream.handle_ = free_.back();
         free_.pop_back();
     } else {
         if (slots_ == slots_max_) return false;
-        slot = slots_++;
-        entries_.reach(slot);
+        stream.handle_ = {slots_++, 1};
+        entries_.reach(stream.handle_.slot);
     }
-    entries_[slot].stream = &stream;
-    stream.handle_ = {slot, entries_[slot].generation};
+    entries_[stream.handle_.slot] = &stream;
     ++used_;
     return true;
 }
 
 void StreamTable::remove(Stream& stream) {
-    auto& entry = entries_[stream.handle_.slot];
-    RC_ASSERT(entry.stream == &stream);
-    entry.stream = nullptr;
-    ++entry.generation;
-    free_.push_back(stream.handle_.slot);
+    auto const [slot, generation] = stream.handle_;
+    RC_ASSERT(entries_[slot] == &stream);
+    entries_[slot] = nullptr;
+    free_.push_back({slot, generation + 1});
     --used_;
 }
 

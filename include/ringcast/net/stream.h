@@ -243,7 +243,7 @@ class StreamTable final : public reactor::CoreBound,
 
     [[nodiscard]] reactor::Reactor& reactor() { return reactor_; }
     [[nodiscard]] Stream* find(StreamHandle handle);
-    [[nodiscard]] Stream* at(uint32_t slot) const { return entries_[slot].stream; }
+    [[nodiscard]] Stream* at(uint32_t slot) const { return entries_[slot]; }
     /// Slots that were ever taken: at() takes what is below.
     [[nodiscard]] uint32_t slots() const { return slots_; }
     [[nodiscard]] uint32_t open_streams() const { return used_; }
@@ -261,10 +261,6 @@ class StreamTable final : public reactor::CoreBound,
 
   private:
     friend class Stream;
-    struct Entry {
-        Stream* stream = nullptr;
-        uint32_t generation = 1;
-    };
     [[nodiscard]] bool add(Stream& stream);
     void remove(Stream& stream);
     void mark_dirty(Stream& stream);
@@ -274,9 +270,9 @@ class StreamTable final : public reactor::CoreBound,
     uint8_t table_id_;
     uint32_t slots_max_;
     uint32_t used_ = 0;
-    Pages<Entry> entries_;
-    uint32_t slots_ = 0;  // of the entries, that were ever taken
-    std::vector<uint32_t> free_;
+    Pages<Stream*> entries_;          // by slot; a stream knows its generation itself
+    uint32_t slots_ = 0;              // of the entries, that were ever taken
+    std::vector<StreamHandle> free_;  // as which each of these slots is taken next
     std::vector<StreamHandle> dirty_, parked_, flushing_;
 };
 
