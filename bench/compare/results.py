@@ -21,8 +21,11 @@ ringcastd against the ceiling of the machine (`bench/raw_limit`) and against ser
   buffers at 256 KiB, the others leave them to the kernel.
 - Publications come by `POST /api/publish` over HTTP that stays open. NATS has no HTTP: a gateway of its own on CPU 0 hands them over, and is not in its
   figures. Nchan hands the posted text on as it is, without looking into it, and takes a topic from the URL instead of from a message. Nothing is stored.
+- Where fewer than {pairs} pairs count, a ratio is marked with †: a first look, no result.
 - raw_limit parses next to nothing and trusts everybody: it is no server.
 """
+
+PAIRS_MIN = 8
 
 
 def number(value):
@@ -37,7 +40,7 @@ def row_of(runs, name, server):
     rate = "1" if server == "ringcast" else "-"
     if server != "ringcast" and ratios:
         low, high = figures.interval(ratios)
-        rate = f"**{figures.median(ratios):.2f}** ({low:.2f} to {high:.2f})"
+        rate = f"**{figures.median(ratios):.2f}** ({low:.2f} to {high:.2f})" + ("" if len(ratios) >= PAIRS_MIN else " †")
     return {"server": server, "rate": rate, "discarded": discarded, "pairs": len(ratios), **found}
 
 
@@ -79,7 +82,7 @@ def machine_of(runs):
 
 
 def write(runs, key, where):
-    parts = [INTRO.format(others=figures.OTHERS_MAX, steal=figures.STEAL_MAX, congestion=congestion_control())]
+    parts = [INTRO.format(pairs=PAIRS_MIN, others=figures.OTHERS_MAX, steal=figures.STEAL_MAX, congestion=congestion_control())]
     if runs:
         days = sorted({run["at"][:10] for run in runs})
         parts.append(f"Measured {' and '.join(days)} at {key} a run, on {machine_of(runs)}.\n")

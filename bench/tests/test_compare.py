@@ -88,7 +88,9 @@ def test_the_results_name_every_command_and_the_plots_are_svg(tmp_path, monkeypa
     runs = rounds([10.0, 10.0, 10.0], [20.0, 22.0, 24.0])
     results.write(json.loads(json.dumps(runs)), "commit, 5 s", tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
-    assert "**2.20** (2.00 to 2.40)" in text and "| 3, 0 |" in text
+    assert "**2.20** (2.00 to 2.40) †" in text and "| 3, 0 |" in text
+    results.write(rounds([10.0] * 8, [20.0] * 8), "commit, 5 s", tmp_path / "RESULTS.md")
+    assert "**2.00** (2.00 to 2.00) |" in (tmp_path / "RESULTS.md").read_text()
     assert "start ringcast" in text and "start ws" in text and "bench/compare/run --only fanout-1000" in text
     plot = xml.parse(tmp_path / "RESULTS" / "fanout-1000.svg").getroot()
     assert plot.tag.endswith("svg") and len(list(plot.iter("{http://www.w3.org/2000/svg}rect"))) == 3
