@@ -32,6 +32,9 @@ void throw_damaged(std::string_view what) {
 }
 
 Database::Database(const std::string& path, Access access) {
+    // SQLite's sum of what it has allocated, which nobody asks for, costs a mutex at each allocation. Refused
+    // where somebody else in the process has used SQLite before; then it stays.
+    [[maybe_unused]] static int const configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     switch (access) {
         case Access::create: flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE; break;

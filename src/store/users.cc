@@ -118,7 +118,7 @@ uint64_t Users::next_offset(User& user) {
     return user.row.newest = ++state_.sequence;
 }
 
-uint64_t Users::append(User& user, EntryRow entry, const Message& message) {
+uint64_t Users::append(User& user, EntryRow& entry, const Message& message) {
     entry.user = user.row.id;
     entry.seq = next_offset(user);
     if (entry.expires != 0)

@@ -52,8 +52,10 @@ class Users {
     std::optional<EntryRow> notification(User& user, const std::string& id);
     User& make(std::string_view name);
 
-    /// Gives the entry its offset, and takes the oldest away where there are too many. @return the offset
-    uint64_t append(User& user, EntryRow entry, const Message& message);
+    /// Gives the entry its user and its offset, writes it, and takes the oldest away where there are too
+    /// many.
+    /// @return the offset
+    uint64_t append(User& user, EntryRow& entry, const Message& message);
     /// Writes a read mark. @return its offset
     uint64_t mark(User& user, const std::string& id, bool all, MarkOrigin origin);
     void set_read(User& user, const EntryRow& entry);
