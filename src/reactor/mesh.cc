@@ -2,7 +2,7 @@
 
 namespace rc::reactor {
 
-Mesh::Mesh(uint32_t participants, uint32_t places) : places_(places) {
+Mesh::Mesh(uint32_t participants, uint32_t places) {
     for (uint32_t i = 0; i < participants; ++i)
         sleepers_.push_back(std::make_unique<Sleeper>());
     boxes_.resize(std::size_t{participants} * participants);
@@ -11,6 +11,13 @@ Mesh::Mesh(uint32_t participants, uint32_t places) : places_(places) {
         for (uint32_t to = 0; to < participants; ++to) {
             boxes_[from * participants + to] = std::make_unique<Mailbox>(places);
         }
+    }
+}
+
+void Mesh::widen(CoreId core, uint32_t places) {
+    for (uint32_t other = 0; other < size(); ++other) {
+        boxes_[core * size() + other] = std::make_unique<Mailbox>(places);
+        boxes_[other * size() + core] = std::make_unique<Mailbox>(places);
     }
 }
 

@@ -95,7 +95,7 @@ void Reactor::drain_mail() {
             auto& box = mesh_.box(from, id_);
             const Mail* mail = box.front();
             for (uint32_t n = 0; mail && mail->stamp == 0; mail = box.front()) {
-                if (++n > mesh_.places() || !take(box, *mail)) {
+                if (++n > box.places() || !take(box, *mail)) {
                     open_boxes_[from] = false;
                     break;
                 }
@@ -134,11 +134,12 @@ void Reactor::bind_mail(uint8_t kind, MailSink& sink) {
 }
 
 bool Reactor::has_place(CoreId to, uint32_t left_to_others) {
-    return mesh_.box(id_, to).free_places() > mesh_.places() / 2 + left_to_others;
+    auto& box = mesh_.box(id_, to);
+    return box.free_places() > box.places() / 2 + left_to_others;
 }
 
 bool Reactor::may_request(CoreId to) {
-    return open_requests_[to] < mesh_.places() / 2 && has_place(to);
+    return open_requests_[to] < mesh_.box(id_, to).places() / 2 && has_place(to);
 }
 
 void Reactor::post(CoreId to, const Mail& mail, Mail::Role role) {
@@ -153,7 +154,7 @@ void Reactor::send(CoreId to, const Mail& mail) {
 }
 
 void Reactor::request(CoreId to, const Mail& mail) {
-    RC_ASSERT(open_requests_[to] < mesh_.places() / 2);
+    RC_ASSERT(open_requests_[to] < mesh_.box(id_, to).places() / 2);
     ++open_requests_[to];
     post(to, mail, Mail::request);
 }

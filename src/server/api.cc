@@ -17,7 +17,11 @@ namespace {
 
 constexpr uint32_t kBatchLinesPerSlice = 128;
 constexpr uint32_t kBatchBytesPerSlice = 256 * 1024;
-constexpr uint32_t kBatchOutstandingMax = 256;  // lines of all batches that wait for their outcome
+// Lines of all batches that wait for their outcome, and of them those that no log keeps. The other places on
+// the way to the store, and to a core, are for single publications.
+constexpr uint32_t kBatchOutstandingMax = 768, kBatchLiveMax = 256;
+static_assert(kBatchOutstandingMax <= limits::kStoreMailboxPlaces / 2 * 3 / 4);
+static_assert(kBatchLiveMax <= limits::kMailboxPlaces / 2 / 2);
 constexpr uint64_t kSmallBodyBytesMax = 64ULL * 1024;
 constexpr uint32_t kListLimitDefault = 50;
 
@@ -95,8 +99,8 @@ struct Api::Batch {
     http::RequestHandle handle;
     std::string body;
     std::size_t cursor = 0;
-    uint64_t line = 0;  // of the last one that was taken, from 1
-    uint32_t outstanding = 0;
+    uint64_t line = 0;                   // of the last one that was taken, from 1
+    uint32_t outstanding = 0, live = 0;  // lines that wait for their outcome; of them those that no log keeps
     bool keyed_outstanding =
         false;  // what follows a line with a key waits for its outcome, to keep the order
     uint64_t accepted = 0;
@@ -427,8 +431,9 @@ bool Api::run_slice() {
 // Returns whether it could go on at once.
 bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
     std::size_t const slice_end = batch->cursor + kBatchBytesPerSlice;
-    // The other half of the places on the way to a core is for single publications.
-    uint64_t const share = std::max<uint64_t>(1, kBatchOutstandingMax / batches_.size());
+    auto const batches = static_cast<uint32_t>(batches_.size());
+    uint32_t const share = std::max(1U, kBatchOutstandingMax / batches);
+    uint32_t const live_share = std::max(1U, kBatchLiveMax / batches);
     for (uint32_t n = 0; n < kBatchLinesPerSlice && batch->cursor < std::min(batch->body.size(), slice_end);
          ++n) {
         if (batch->outstanding >= share || batch->keyed_outstanding) return false;
@@ -451,9 +456,12 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
         } else {
             bool const keyed = decoded->idempotency_key.has_value();
             if (keyed && batch->outstanding > 0) return false;
+            bool const live = decoded->target.users.empty() || !decoded->store;
+            if (live && batch->live >= live_share) return false;
             bool const begun = publisher_.publish(*decoded, decoded->idempotency_key, true,
-                                                  [batch, number, keyed](PublishOutcome&& outcome) {
+                                                  [batch, number, keyed, live](PublishOutcome&& outcome) {
                                                       --batch->outstanding;
+                                                      batch->live -= live ? 1 : 0;
                                                       if (keyed) batch->keyed_outstanding = false;
                                                       if (outcome.error) {
                                                           batch->reject(number, std::move(*outcome.error));
@@ -463,6 +471,7 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
                                                   });
             if (!begun) return true;  // no place now: the same line again on the next turn
             ++batch->outstanding;
+            batch->live += live ? 1 : 0;
             batch->keyed_outstanding = keyed;
         }
         batch->cursor = next;

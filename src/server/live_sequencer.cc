@@ -51,8 +51,9 @@ void LiveSequencer::on_mail(const reactor::Mail& mail) {
 // All mailboxes or none: this core is their only producer, so a place that is there stays there. What may
 // wait leaves some: beside a batch, and a core that is slow to take it, single publications would find none.
 bool LiveSequencer::post(Asked& asked) {
-    uint32_t const left_to_others = asked.may_wait ? reactor_.mesh().places() / kPartForSingles : 0;
     for (uint32_t core = 0; core < workers_; ++core) {
+        auto const places = reactor_.mesh().box(reactor_.id(), static_cast<reactor::CoreId>(core)).places();
+        uint32_t const left_to_others = asked.may_wait ? places / kPartForSingles : 0;
         if (!reactor_.has_place(static_cast<reactor::CoreId>(core), left_to_others)) return false;
     }
     uint64_t const stamp = reactor_.mesh().next_stamp();

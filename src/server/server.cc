@@ -167,6 +167,7 @@ Result<void> run(const Config& config, const RunOptions& options) {
     };
 
     reactor::Mesh mesh(participants);
+    mesh.widen(store_id, limits::kStoreMailboxPlaces);
     std::vector<reactor::CorePlan> plans;
     for (uint32_t worker = 0; worker < workers; ++worker) {
         plans.push_back({fmt::format("core-{}", worker),

@@ -57,6 +57,8 @@ constexpr uint32_t kSlotsMax = 1U << 24;          // connections a core; the slo
 constexpr uint32_t kHandshakesShareOfSlots = 5;   // a fifth of a core's slots; then the oldest give way
 constexpr Duration kHandshakeGrace = seconds(1);  // for which a handshake gives way to nobody
 constexpr uint32_t kMailboxPlaces = 1'024;        // a pair of cores; half for answers
+constexpr uint32_t kStoreMailboxPlaces = 2'048;   // between a core and the store: a batch's next lines wait
+                                                  // there while those before are committed
 constexpr uint32_t kPublicationsPerTurn = 256;    // taken from mailboxes
 constexpr uint32_t kPublicationBytesPerTurn = 256 * 1024;
 constexpr uint32_t kDeliveriesPerSlice = 128;  // of a fan-out, between which other work gets its turn

@@ -55,6 +55,8 @@ class Mailbox {
         RC_ASSERT(places >= 4 && (places & mask_) == 0);
     }
 
+    [[nodiscard]] uint32_t places() const { return mask_ + 1; }
+
     // Producer's core.
     [[nodiscard]] uint32_t free_places() {
         head_seen_ = head_.load(std::memory_order_acquire);

@@ -18,7 +18,8 @@ class Mesh {
     explicit Mesh(uint32_t participants, uint32_t places = limits::kMailboxPlaces);
 
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(sleepers_.size()); }
-    [[nodiscard]] uint32_t places() const { return places_; }
+    /// More places on the ways to and from one that takes much at a time. Before any participant runs.
+    void widen(CoreId core, uint32_t places);
     /// The ring to wake this participant by. Before any participant runs.
     void attach(CoreId core, io::Ring& ring) { sleepers_[core]->ring = &ring; }
     /// The ring is gone: nobody rings it any more. Core: its own, after its last turn.
@@ -49,7 +50,6 @@ class Mesh {
         std::atomic<bool> asleep{false};
         io::Ring* ring = nullptr;
     };
-    uint32_t places_;
     alignas(64) std::atomic<uint64_t> stamps_{0};
     std::vector<std::unique_ptr<Sleeper>> sleepers_;
     std::vector<std::unique_ptr<Mailbox>> boxes_;

@@ -198,6 +198,31 @@ TEST(Reactor, OneWayMailAndRequestsLeaveHalfOfTheMailboxToAnswers) {
     EXPECT_TRUE(sender.has_place(1));
 }
 
+TEST(Reactor, AWiderWayTakesMoreRequestsAndTheirAnswersAndOtherWaysDoNot) {
+    constexpr CoreId kWide = 2;
+    World world(3, 8);
+    world.mesh.widen(kWide, 32);
+    auto open = [&](CoreId from, CoreId to) {
+        CoreScope const scope(from);
+        int count = 0;
+        for (; world.reactors[from]->may_request(to); ++count)
+            world.reactors[from]->request(to, Mail::make(kKind, uint64_t{0}));
+        return count;
+    };
+    EXPECT_EQ(open(0, 1), 4);
+    EXPECT_EQ(open(0, kWide), 16);
+    world.turn(0);
+    world.turn(kWide);
+    for (int i = 0; i < 16; ++i)
+        world.send(kWide, 0, 1);  // one way: they leave the places of answers alone
+    for (int i = 0; i < 16; ++i)
+        world.answer(kWide, 0);
+    world.turn(kWide);
+    world.turn(0);
+    EXPECT_EQ(world.sinks[0]->seen.size(), 32U);
+    EXPECT_EQ(open(0, kWide), 16);
+}
+
 TEST(Reactor, AsManyRequestsAreOpenAsThereArePlacesForAnswers) {
     World world(2, 16);
     for (int i = 0; i < 8; ++i) {
