@@ -335,6 +335,17 @@ def test_workers_0_is_one_core_for_each_cpu_and_each_is_pinned_inside(start, tmp
         assert os.sched_getaffinity(int(thread)) <= allowed
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_the_stores_thread_has_a_cpu_that_no_core_has(start, tmp_path):
+    server = start(*ANYWHERE, "--workers", "1", "--data-dir", tmp_path / "data", env={"RINGCAST_API_KEY": "k"})
+    cpus = {}
+    for thread in os.listdir(f"/proc/{server.pid}/task"):
+        with open(f"/proc/{server.pid}/task/{thread}/comm", encoding="ascii") as name:
+            cpus[name.read().strip()] = os.sched_getaffinity(int(thread))
+    assert len(cpus["core-0"]) == len(cpus["store"]) == 1
+    assert cpus["core-0"] != cpus["store"]
+
+
 def test_more_cores_than_cpus_start(start, tmp_path):
     server = start(*ANYWHERE, "--workers", "5", "--data-dir", tmp_path / "data", env={"RINGCAST_API_KEY": "k"})
     with Connection(server.apis[0], "k") as api:
