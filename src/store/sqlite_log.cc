@@ -12,20 +12,12 @@
 #include "ringcast/base/limits.h"
 #include "ringcast/base/log.h"
 #include "sqlite_file.h"
+#include "sweep_pace.h"
 
 namespace rc::store {
 
-using sqlite::Database;
-using sqlite::EntryRow;
-using sqlite::EntryState;
-using sqlite::KeyRow;
-using sqlite::list;
-using sqlite::read;
-using sqlite::SqlError;
-using sqlite::State;
-using sqlite::Tables;
-using sqlite::Trouble;
-using sqlite::User;
+using sqlite::Database, sqlite::EntryRow, sqlite::EntryState, sqlite::KeyRow, sqlite::list, sqlite::read,
+    sqlite::SqlError, sqlite::State, sqlite::Tables, sqlite::Trouble, sqlite::User;
 
 namespace {
 
@@ -35,10 +27,11 @@ constexpr Duration kMeasureEvery = seconds(1);
 constexpr Duration kCutEvery = seconds(1);  // while a reader holds it
 constexpr uint32_t kExpireRows = 64;        // that a batch deletes by the way
 constexpr int64_t kFreePagesMin = 1'024;    // and a quarter of the file: then it is cut
-constexpr uint64_t kIdleShare = 4;  // of wal_frames_max: then they are moved while nobody waits, or much goes
-constexpr uint32_t kSweepRowsBeside = 16;  // in the transaction of somebody's request
-constexpr uint32_t kSweepSlice = 8;        // rows, between two looks at the clock
-constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(64)";
+constexpr uint64_t kIdleShare = 16;         // of wal_frames_max: then they are moved while nobody waits
+constexpr uint32_t kFewRequests = 64;       // a batch: somebody may come at any moment and wait
+constexpr uint32_t kRequestsPerLook = 8;    // between two looks at the clock
+constexpr uint32_t kSweepSlice = 4;         // rows, likewise
+constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(16)";
 
 // A key whose publication is under way, and who waits for its outcome.
 struct OpenKey {
@@ -124,9 +117,10 @@ class SqliteLog::Impl {
     // nothing of it was done: reads are read anew, and all else is unavailable.
     bool run_batch() {
         bool sweep_left = false;
+        auto const began = time();
         batch_requests_ = batch_users_ = 0;
         batch_bytes_ = 0;
-        batch_end_ = options_.clock ? options_.clock() + options_.batch_time_max : MonoTime::max();
+        batch_end_ = began + options_.batch_time_max;  // for ever, without a clock
         bool const done = guarded([&] {
             db_->execute("BEGIN");
             users_.begin(now_, now_ - options_.retention, kExpireRows);
@@ -147,6 +141,8 @@ class SqliteLog::Impl {
             commit(changed);
         });
         if (done) {
+            if (sweep_left && fallbacks_.empty() && options_.clock) pace_.took(time() - began);
+            if (!fallbacks_.empty()) few_requests_ = fallbacks_.size() <= kFewRequests;
             unwritten_.clear();
             users_.committed();
             erasures_.committed();
@@ -165,8 +161,10 @@ class SqliteLog::Impl {
     void checkpoint_if_due() {
         uint64_t const frames = db_->wal_frames();
         if (frames < checkpointed_) checkpointed_ = 0;
-        if (frames - checkpointed_ < options_.wal_frames_max / (queue_.empty() || sweeping_ ? kIdleShare : 1))
-            return;
+        // Whoever comes meanwhile waits: while nobody is there it is done often and in a moment, but not
+        // between two parts of a flood, where each page would be moved again and again.
+        bool const idle = queue_.empty() && few_requests_;
+        if (frames - checkpointed_ < options_.wal_frames_max / (idle ? kIdleShare : 1)) return;
         checkpointed_ = frames;
         guarded([this] { db_->checkpoint(); });
     }
@@ -196,22 +194,22 @@ class SqliteLog::Impl {
 
     void commit(bool changed) {
         if (changed && options_.at) options_.at(Moment::handled);
-        auto const began = options_.clock ? options_.clock() : MonoTime{};
+        auto const began = time();
         db_->execute("COMMIT");
         if (!changed) return;
         if (options_.at) options_.at(Moment::committed);
-        auto const ended = options_.clock ? options_.clock() : MonoTime{};
-        if (options_.on_commit) options_.on_commit(static_cast<uint32_t>(fallbacks_.size()), ended - began);
+        if (options_.on_commit) options_.on_commit(static_cast<uint32_t>(fallbacks_.size()), time() - began);
     }
 
     [[nodiscard]] bool fits_the_batch(const Request& next) {
         const auto* append = std::get_if<Append>(&next);
         uint32_t const users = append ? static_cast<uint32_t>(append->users.size()) : 0;
         std::size_t const bytes = queued_bytes(next);
-        bool const fits = batch_requests_ == 0 || (batch_requests_ < options_.batch_requests_max &&
-                                                   batch_users_ + users <= options_.batch_users_max &&
-                                                   batch_bytes_ + bytes <= options_.batch_bytes_max &&
-                                                   (!options_.clock || options_.clock() < batch_end_));
+        bool const fits =
+            batch_requests_ == 0 || (batch_requests_ < options_.batch_requests_max &&
+                                     batch_users_ + users <= options_.batch_users_max &&
+                                     batch_bytes_ + bytes <= options_.batch_bytes_max &&
+                                     (batch_requests_ % kRequestsPerLook != 0 || time() < batch_end_));
         ++batch_requests_;
         batch_users_ += users;
         batch_bytes_ += bytes;
@@ -577,11 +575,9 @@ class SqliteLog::Impl {
     /// @return whether anything is left that has to go
     bool sweep() {
         if (!sweep_is_due()) return false;
-        auto const end = options_.clock ? options_.clock() + options_.sweep_time_max : MonoTime::max();
+        auto const end = time() + options_.sweep_time_max;  // for ever, without a clock
         sweeping_ = true;
-        // Each row dirties some pages, which the commit writes and syncs: fewer where somebody waits for it.
-        uint32_t rows = options_.sweep_rows;
-        if (!fallbacks_.empty()) rows = std::min(rows, kSweepRowsBeside);
+        uint32_t rows = pace_.rows(fallbacks_.size());
         while (sweeping_ && rows > 0) {
             uint32_t const slice = std::min(rows, kSweepSlice);
             uint32_t left = slice;
@@ -589,7 +585,7 @@ class SqliteLog::Impl {
             sweeping_ = left == 0;
             rows -= slice - left;
             has_freed_ = has_freed_ || left < slice;
-            if (options_.clock && options_.clock() >= end) break;
+            if (time() >= end) break;
         }
         if (!sweeping_) next_sweep_ = now_ + kSweepEvery;
         return sweeping_;
@@ -624,6 +620,7 @@ class SqliteLog::Impl {
         guarded([this] { bytes_ = db_->bytes(); });
     }
 
+    [[nodiscard]] MonoTime time() const { return options_.clock ? options_.clock() : MonoTime{}; }
     static int64_t nanoseconds(WallTime at) { return at.time_since_epoch().count(); }
 
     Options const options_;
@@ -648,7 +645,9 @@ class SqliteLog::Impl {
     bool cut_is_due_ = false;                            // of the write-ahead log
     RequestQueue::Aside behind_;                         // of this batch, those that go on with the next one
     bool sweeping_ = false;
-    bool has_freed_ = false;  // pages, perhaps, since the file was last cut
+    SweepPace pace_{options_.sweep_rows, options_.sweep_time_max};
+    bool few_requests_ = true;  // in the last batch that had any
+    bool has_freed_ = false;    // pages, perhaps, since the file was last cut
     WallTime next_sweep_ = WallTime::min(), next_measure_ = WallTime::min(), cut_at_ = WallTime::min();
     uint64_t bytes_ = 0;
 };
