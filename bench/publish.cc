@@ -1,14 +1,19 @@
 // What the store costs a publisher, through the whole server over HTTP.
-//   build/bench/publish_bench build/src/main/ringcastd DIRECTORY [latency|durable|batches|topics|trim]...
+//   build/bench/publish_bench build/src/main/ringcastd DIRECTORY
+//   [latency|durable|batches|topics|trim|resume]...
 // Writes to the disk of DIRECTORY. What is compared is run in turn, several times, beside what the disk
 // itself takes in the same minute.
+#include <sched.h>
+
 #include <array>
 #include <atomic>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "bare.h"
+#include "clients.h"
 #include "http.h"
 
 namespace {
@@ -17,10 +22,31 @@ using namespace bench;
 
 constexpr int kConnections = 64;
 
+/// This process shares the first CPU, the server's first core's, for as long as this lives.
+class OneCpu {
+  public:
+    OneCpu() {
+        ::sched_getaffinity(0, sizeof before_, &before_);
+        cpu_set_t first;
+        CPU_ZERO(&first);
+        for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+            if (CPU_ISSET(cpu, &before_)) {
+                CPU_SET(cpu, &first);
+                break;
+            }
+        ::sched_setaffinity(0, sizeof first, &first);
+    }
+    ~OneCpu() { ::sched_setaffinity(0, sizeof before_, &before_); }
+    OneCpu(const OneCpu&) = delete;
+    OneCpu& operator=(const OneCpu&) = delete;
+
+  private:
+    cpu_set_t before_;
+};
+
 std::string one_line(int n, bool stored) {
     return fmt::format(R"({{"type":"{}","userId":"{}",{}"data":{}}})", stored ? "notification" : "custom",
-                       n * 7919 % kUsers, stored ? "" : R"("store":false,)",
-                       stored ? data_of(n) : R"({"a":1})");
+                       n * 7919 % kUsers, stored ? "" : R"("store":false,)", data_of(n));
 }
 
 std::string stored_line(int n) {
@@ -185,11 +211,15 @@ void batches(const std::string& program, const std::string& parent) {
             prepare, publish);
 }
 
-/// Topics while as many other publications go through the store as go by it.
-void topics(const std::string& program, const std::string& parent) {
+/// Topics while as many other publications go through the store as go by it. With `apart` the store's thread
+/// has a CPU of its own, so that what is left is what it does to the server, not what its use of a CPU does
+/// to others.
+void topics(const std::string& program, const std::string& parent, bool apart) {
     Directory const directory(parent);
-    Server const server(program, directory.path + "/data");
-    std::vector<double> with, without, ratios;
+    std::optional<OneCpu> together;
+    Server const server(program, directory.path + "/data", apart ? "workers = 1\n" : "");
+    if (apart) together.emplace();
+    std::vector<double> with, without, middles, ratios;
     auto times_beside = [&](auto other) {
         std::vector<double> times;
         std::thread beside([&] { paced(server.api_port, 1'000, 4, other); });
@@ -202,14 +232,16 @@ void topics(const std::string& program, const std::string& parent) {
         if (round % 2 == 0) stored = times_beside(stored_line);
         live = times_beside(live_line);
         if (round % 2 == 1) stored = times_beside(stored_line);
+        middles.push_back(quantile(stored, 0.5) / quantile(live, 0.5));
         ratios.push_back(quantile(stored, 0.99) / quantile(live, 0.99));
         with.insert(with.end(), stored.begin(), stored.end());
         without.insert(without.end(), live.begin(), live.end());
     }
     fmt::print(
-        "topics, 500/s, beside 1,000/s to users: stored ones p50 {:.2f} ms, p99 {:.2f} ms; live ones p50 "
-        "{:.2f} ms, p99 {:.2f} ms; ratio of the p99s, median of 8 pairs {:.2f}\n",
-        quantile(with, 0.5), quantile(with, 0.99), quantile(without, 0.5), quantile(without, 0.99),
+        "topics, 500/s, beside 1,000/s to users, {}: stored ones p50 {:.2f} ms, p99 {:.2f} ms; live ones p50 "
+        "{:.2f} ms, p99 {:.2f} ms; ratio of the p50s, median of 8 pairs {:.2f}, of the p99s {:.2f}\n",
+        apart ? "the store on a CPU of its own" : "all on all CPUs", quantile(with, 0.5),
+        quantile(with, 0.99), quantile(without, 0.5), quantile(without, 0.99), median(middles),
         median(ratios));
     std::fflush(stdout);
 }
@@ -257,23 +289,60 @@ void trim(const std::string& program, const std::string& parent) {
     std::fflush(stdout);
 }
 
+/// Users come back with what they have not read.
+void resume(const std::string& program, const std::string& parent) {
+    constexpr int kResumers = 1'000, kUnread = 100, kRounds = 5;
+    Directory const directory(parent);
+    Server const server(program, directory.path + "/data");
+    Api api(server.api_port);
+    for (int n = 0; n < kResumers * kUnread;) {
+        std::string body;
+        for (int i = 0; i < 20'000; ++i, ++n)
+            body += fmt::format(R"({{"type":"notification","userId":{},"data":{}}})", n % kResumers,
+                                data_of(next_number++)) +
+                    '\n';
+        api.post("/api/publish", "application/x-ndjson", body);
+    }
+    for (const char* how : {R"("replay":"unread")", R"("since":"0")"}) {
+        std::vector<double> times;
+        for (int round = 0; round < kRounds; ++round) {
+            Clients clients(server.client_port);
+            auto const start = Clock::now();
+            for (int user = 0; user < kResumers; ++user)
+                clients.add(fmt::format(R"({{"userId":{},{}}})", user, how));
+            clients.receive_until(kResumers * (1 + kUnread), [](uint64_t) {});
+            times.push_back(seconds_since(start) * 1e3);
+        }
+        fmt::print(
+            "resume of {} users with {} unread each, by {}: {:.0f} ms from the first connect to the last "
+            "message, at most {:.0f} ms\n",
+            kResumers, kUnread, how, median(times), *std::max_element(times.begin(), times.end()));
+    }
+    std::fflush(stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc < 3) {
-        fmt::print(stderr, "publish_bench RINGCASTD DIRECTORY [latency|durable|batches|topics|trim]...\n");
+        fmt::print(stderr,
+                   "publish_bench RINGCASTD DIRECTORY [latency|durable|batches|topics|trim|resume]...\n");
         return 2;
     }
     try {
         std::string const program = argv[1], parent = argv[2];
         std::vector<std::string> wanted(argv + 3, argv + argc);
-        if (wanted.empty()) wanted = {"latency", "durable", "batches", "topics", "trim"};
+        if (wanted.empty()) wanted = {"latency", "durable", "batches", "topics", "trim", "resume"};
         for (const auto& what : wanted) {
             if (what == "latency") latency(program, parent);
             if (what == "durable") durable(program, parent);
             if (what == "batches") batches(program, parent);
-            if (what == "topics") topics(program, parent);
+            if (what == "topics") {
+                topics(program, parent, true);
+                topics(program, parent, false);
+            }
             if (what == "trim") trim(program, parent);
+            if (what == "resume") resume(program, parent);
         }
     } catch (const std::exception& error) {
         fmt::print(stderr, "publish_bench: {}\n", error.what());

@@ -160,6 +160,34 @@ def test_is_started_again_when_it_is_killed(service):
     WsClient(CLIENTS).abandon()
 
 
+def test_a_killed_server_keeps_its_epoch_in_the_same_boot_and_has_another_in_the_next(service):
+    restart_with('durability = "write"\n')
+
+    def epoch():
+        api = Api(API, api_key())
+        offset = api.to_user("u", 1)["offset"]
+        api.close()
+        return offset.rpartition("-")[0]
+
+    def kill():
+        first = show("MainPID")
+        os.kill(int(first), signal.SIGKILL)
+        eventually(lambda: show("ActiveState") == "active" and show("MainPID") not in ("0", first))
+
+    def passed():
+        variables = pathlib.Path(f"/proc/{show('MainPID')}/environ").read_bytes().split(b"\0")
+        return [variable.decode() for variable in variables if variable.startswith(b"BOOT_ID=")]
+
+    boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip().replace("-", "")
+    assert passed() == [f"BOOT_ID={boot}"], "the unit's %b"
+    before = epoch()
+    kill()
+    assert epoch() == before
+    drop_in("[Service]\nEnvironment=BOOT_ID=0123456789abcdef0123456789abcdef")
+    kill()
+    assert epoch() != before
+
+
 def test_an_address_in_use_is_not_tried_again(service):
     systemctl("stop", "ringcast")
     with socket.create_server(CLIENTS):
