@@ -23,6 +23,7 @@ Reactor::Reactor(CoreId id, io::Ring& ring, io::Clock& clock, Mesh& mesh)
       wall_(clock.wall()),
       timers_(now_),
       open_requests_(mesh.size()),
+      handed_over_(mesh.size()),
       open_boxes_(mesh.size()) {
     RC_ASSERT(current_core() == id);
 }
@@ -38,6 +39,7 @@ void Reactor::turn(Duration wait_max) {
 
     // All that is there: whether a socket took a send is judged after its completion was seen.
     ring_.reap(kCompletionsPerTurn);
+    hand_over();
     drain_mail();
     timers_.advance(now_);
     bool more = false;
@@ -45,9 +47,11 @@ void Reactor::turn(Duration wait_max) {
         more |= work->run_slice();
     more |= std::exchange(stay_awake_, false);
 
+    hand_over();
     for (uint32_t to = 0; to < mesh_.size(); ++to) {
         auto const peer = static_cast<CoreId>(to);
-        if (mesh_.box(id_, peer).hand_over() && peer != id_) mesh_.wake_if_asleep(ring_, peer);
+        if (handed_over_[peer] && peer != id_) mesh_.wake_if_asleep(ring_, peer);
+        handed_over_[peer] = false;
     }
     turn_times_.record(clock_.now() - now_);
 
@@ -126,6 +130,15 @@ bool Reactor::take(Mailbox& box, const Mail& mail) {
     }
     sink.on_mail(copy);
     return true;
+}
+
+void Reactor::hand_over() {
+    bool any = false;
+    for (uint32_t to = 0; to < mesh_.size(); ++to) {
+        if (!mesh_.box(id_, static_cast<CoreId>(to)).hand_over()) continue;
+        handed_over_[to] = any = true;
+    }
+    if (any && mesh_.watcher()) mesh_.watcher()->handed_over(id_);
 }
 
 void Reactor::bind_mail(uint8_t kind, MailSink& sink) {

@@ -22,9 +22,14 @@ reactor::CoreId LiveSequencer::home_of_user(const UserId& user) const {
     return static_cast<reactor::CoreId>(hash64(user.text, 1) % workers_);
 }
 
+bool LiveSequencer::has_place(reactor::CoreId home) {
+    return home == reactor_.id() ? reactor_.has_place(home) : reactor_.may_request(home);
+}
+
 void LiveSequencer::publish(reactor::CoreId home, std::shared_ptr<const LivePublication> publication,
                             bool may_wait, Continuation continuation) {
     auto const token = pending_.add(std::move(continuation));
+    if (home == reactor_.id()) return judge({home, token, std::move(publication), may_wait});
     reactor_.request(home, Parcel<LiveRequest>::mail(MailKind::live_request,
                                                      LiveRequest{std::move(publication), may_wait}, token));
 }
@@ -36,28 +41,30 @@ void LiveSequencer::on_mail(const reactor::Mail& mail) {
         return;
     }
     auto [request, token] = Parcel<LiveRequest>::open(mail);
-    Asked asked{mail.from, token, std::move(request->publication), request->may_wait, 0};
+    judge({mail.from, token, std::move(request->publication), request->may_wait});
+}
+
+void LiveSequencer::judge(Asked asked) {
     if (waiting_.empty() && post(asked)) {
-        accepted_.push_back(std::move(asked));
-    } else if (request->may_wait || !waiting_.empty()) {
+        verdicts_.push_back({asked.from, asked.token, true});
+    } else if (asked.may_wait || !waiting_.empty()) {
         // Behind a batch it keeps its place in the order; what may be open between two cores bounds this.
         waiting_.push_back(std::move(asked));
     } else {
-        reactor_.answer(mail.from, reactor::Mail::make(static_cast<uint8_t>(MailKind::live_answer),
-                                                       LiveAnswer{token, false}));
+        verdicts_.push_back({asked.from, asked.token, false});
+        reactor_.stay_awake();  // what was posted does so by its own mail
     }
 }
 
 // All mailboxes or none: this core is their only producer, so a place that is there stays there. What may
 // wait leaves some: beside a batch, and a core that is slow to take it, single publications would find none.
-bool LiveSequencer::post(Asked& asked) {
+bool LiveSequencer::post(const Asked& asked) {
     for (uint32_t core = 0; core < workers_; ++core) {
         auto const places = reactor_.mesh().box(reactor_.id(), static_cast<reactor::CoreId>(core)).places();
         uint32_t const left_to_others = asked.may_wait ? places / kPartForSingles : 0;
         if (!reactor_.has_place(static_cast<reactor::CoreId>(core), left_to_others)) return false;
     }
     uint64_t const stamp = reactor_.mesh().next_stamp();
-    asked.turn = reactor_.turns();
     for (uint32_t core = 0; core < workers_; ++core) {
         auto mail = Parcel<std::shared_ptr<const LivePublication>>::mail(MailKind::live_publication,
                                                                          asked.publication);
@@ -68,16 +75,22 @@ bool LiveSequencer::post(Asked& asked) {
 }
 
 bool LiveSequencer::run_slice() {
-    for (; !accepted_.empty() && accepted_.front().turn != reactor_.turns(); accepted_.pop_front()) {
-        auto const& asked = accepted_.front();
-        reactor_.answer(asked.from, reactor::Mail::make(static_cast<uint8_t>(MailKind::live_answer),
-                                                        LiveAnswer{asked.token, true}));
+    for (; !waiting_.empty() && post(waiting_.front()); waiting_.pop_front())
+        verdicts_.push_back({waiting_.front().from, waiting_.front().token, true});
+    if (!verdicts_.empty()) {
+        reactor_.hand_over();  // before anybody hears of it
+        telling_.swap(verdicts_);
+        for (const auto& verdict : telling_)
+            tell(verdict);
+        telling_.clear();
     }
-    while (!waiting_.empty() && post(waiting_.front())) {
-        accepted_.push_back(std::move(waiting_.front()));
-        waiting_.pop_front();
-    }
-    return !accepted_.empty() || !waiting_.empty();
+    return !verdicts_.empty() || !waiting_.empty();
+}
+
+void LiveSequencer::tell(const Verdict& verdict) {
+    if (verdict.to == reactor_.id()) return pending_.take(verdict.token)(verdict.accepted);
+    reactor_.answer(verdict.to, reactor::Mail::make(static_cast<uint8_t>(MailKind::live_answer),
+                                                    LiveAnswer{verdict.token, verdict.accepted}));
 }
 
 }  // namespace rc::server

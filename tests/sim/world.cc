@@ -49,6 +49,7 @@ World::World(Plan& the_plan, Histogram& histogram)
       files_(plan.workers),
       last_turn_(plan.workers, clock.time()) {
     clock.interrupted_by = this;
+    rig_.mesh().watch(this);
     for (uint32_t i = 0; i < rig_.size(); ++i) {
         auto& ring = rig_.ring(i);
         if (plan.has(Fault::shuffle)) ring.shuffle(&ring_chance_, true);
@@ -178,7 +179,6 @@ void World::turn(uint32_t i) {
     bool const ended = rig_.turn(i, hours(24));
     clock.looks_left = 0;
     in_turn_ = outer;
-    write_down(i);
     digest.add(rig_.ring(i).stats().completions);
     if (ended) {
         // As a core's thread does when its program has ended.
@@ -206,7 +206,6 @@ void World::turn(uint32_t i) {
 // Between the hand-over of a core's mails and its decision to sleep.
 void World::interrupt() {
     uint32_t const before = in_turn_;
-    write_down(before);
     uint32_t const i = choose_awake();
     if (i != kNone) turn(i);
     in_turn_ = before;
@@ -238,9 +237,9 @@ void World::check_bells() {
     }
 }
 
-void World::write_down(uint32_t i) {
-    auto& box = rig_.mesh().box(static_cast<reactor::CoreId>(i), 0);
-    auto& scanned = participants_[i].scanned;
+void World::handed_over(reactor::CoreId from) {
+    auto& box = rig_.mesh().box(from, 0);
+    auto& scanned = participants_[from].scanned;
     for (; scanned != box.handed_over(); ++scanned) {
         auto const& mail = box.peek(scanned);
         if (mail.stamp != 0) ledger.posted(mail);

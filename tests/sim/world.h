@@ -54,7 +54,7 @@ class Peer {
 
 /// The server in virtual time: who has a turn, who sleeps until its bell rings, and what goes wrong in the
 /// kernel's place. What must hold after each turn is checked here (invariants.cc).
-class World {
+class World final : private reactor::MailWatcher {
   public:
     World(Plan& plan, Histogram& histogram);
     ~World();
@@ -131,7 +131,7 @@ class World {
     [[nodiscard]] uint32_t choose_awake();
     void turn(uint32_t i);
     void interrupt();
-    void write_down(uint32_t i);
+    void handed_over(reactor::CoreId from) override;
     void go_to_sleep(uint32_t i);
     void check_bells();
     void bring_ring_faults(uint32_t i);

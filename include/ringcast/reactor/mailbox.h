@@ -76,8 +76,8 @@ class Mailbox {
         return true;
     }
 
-    /// Mails handed over since the beginning, and any of them that has not been popped: for the simulator,
-    /// which writes down what was accepted in which order. Producer's core.
+    /// Mails handed over since the beginning, and any of them that has not been popped: see MailWatcher.
+    /// Producer's core.
     [[nodiscard]] uint32_t handed_over() const { return tail_public_; }
     [[nodiscard]] const Mail& peek(uint32_t number) const { return mails_[number & mask_]; }
 

@@ -34,9 +34,9 @@ class Work {
 };
 
 /// One core: its ring, its timers, its mailboxes, and the order of its turn, which is part of the contract
-/// between the rooms: sample the clock once - reap completions - drain mailboxes, bounded - expired timers -
-/// work in slices - hand over each outgoing mailbox batch, waking sleepers - submit and wait.
-/// (Streams flush as the last of the works.) Core: own core only.
+/// between the rooms: sample the clock once - reap completions - hand over - drain mailboxes, bounded -
+/// expired timers - work in slices - hand over each outgoing mailbox batch, waking sleepers - submit and
+/// wait. (Streams flush as the last of the works.) Core: own core only.
 class Reactor : public CoreBound {
   public:
     Reactor(CoreId id, io::Ring& ring, io::Clock& clock, Mesh& mesh);
@@ -66,12 +66,17 @@ class Reactor : public CoreBound {
     [[nodiscard]] bool has_place(CoreId to, uint32_t left_to_others = 0);
     /// Whether one more request to `to` has a place, and its answer too.
     [[nodiscard]] bool may_request(CoreId to);
-    /// Queues a mail; it leaves at the end of the turn. A place must be there (has_place).
+    /// Queues a mail; it leaves at the end of the turn at the latest: what completions have led to is handed
+    /// over before mail is taken, so that this core's own comes in the same turn. A place must be there
+    /// (has_place).
     void send(CoreId to, const Mail& mail);
     /// Likewise, and expects exactly one answer (may_request).
     void request(CoreId to, const Mail& mail);
     /// Answers a request: its place is kept by the rule of halves.
     void answer(CoreId to, const Mail& mail);
+    /// Makes what is queued visible now: what an answer of this turn promises has to be there before it.
+    /// Sleepers are woken at the turn's end as ever.
+    void hand_over();
 
     [[nodiscard]] const metrics::Histogram& turn_times() const { return turn_times_; }
 
@@ -93,6 +98,7 @@ class Reactor : public CoreBound {
     bool stay_awake_ = false;
     MonoTime wake_by_ = MonoTime::max();
     std::vector<uint32_t> open_requests_;  // to each core
+    std::vector<bool> handed_over_;        // to each core, in this turn
     std::vector<bool> open_boxes_;         // of drain_mail(): mailboxes that may still give something
     metrics::Counter turns_;
     metrics::Histogram turn_times_;

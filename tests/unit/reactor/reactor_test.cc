@@ -108,14 +108,6 @@ TEST(Reactor, DoesNotSleepOnMailTimersOrWork) {
     world.send(0, 1, 1);
     world.turn(0);
     EXPECT_EQ(world.rings[0]->last_wait(), hours(1));
-    // To itself: it comes on the next turn, for which the core does not sleep.
-    world.send(0, 0, 1);
-    world.turn(0);
-    EXPECT_EQ(world.rings[0]->last_wait(), Duration::zero());
-    EXPECT_TRUE(world.sinks[0]->seen.empty());
-    world.turn(0);
-    EXPECT_EQ(world.sinks[0]->seen.size(), 1U);
-    EXPECT_EQ(world.rings[0]->last_wait(), hours(1));
 
     struct : io::Timer {
         void on_timer() override {}
@@ -134,6 +126,70 @@ TEST(Reactor, DoesNotSleepOnMailTimersOrWork) {
     EXPECT_EQ(world.rings[0]->last_wait(), Duration::zero());
     world.turn(0);
     EXPECT_GT(world.rings[0]->last_wait(), Duration::zero());
+
+    // To itself, behind the look at the mailboxes: it comes on the next turn, for which the core does not
+    // sleep.
+    work.run = [&] {
+        if (slices++ == 0) world.send(0, 0, 1);
+        return false;
+    };
+    world.turn(0);
+    EXPECT_EQ(world.rings[0]->last_wait(), Duration::zero());
+    EXPECT_TRUE(world.sinks[0]->seen.empty());
+    world.turn(0);
+    EXPECT_EQ(world.sinks[0]->seen.size(), 1U);
+    EXPECT_GT(world.rings[0]->last_wait(), Duration::zero());
+}
+
+TEST(Reactor, WhatCompletionsLeadToIsHandedOverBeforeMailIsTaken) {
+    World world(2);
+    world.send(0, 0, 1);  // as from a completion
+    world.send(0, 1, 2);
+    world.sinks[0]->then = [&](const Mail&) { world.turn(1); };
+    world.turn(0);
+    EXPECT_EQ(world.sinks[0]->seen, (std::vector<Note>{{0, 1}}));
+    EXPECT_EQ(world.sinks[1]->seen, (std::vector<Note>{{0, 2}})) << "the other core took it meanwhile";
+    EXPECT_EQ(world.rings[0]->last_wait(), hours(1));
+}
+
+TEST(Reactor, WhatIsHandedOverEarlyWakesItsSleeperAtTheTurnsEnd) {
+    World world(2);
+    world.turn(1);
+    ASSERT_TRUE(world.mesh.may_sleep(1));
+    Slices work;
+    uint64_t wakes_meanwhile = 0;
+    bool seen_meanwhile = false;
+    work.run = [&] {
+        world.send(0, 1, 1);
+        world.reactors[0]->hand_over();
+        wakes_meanwhile = world.rings[1]->wakes();
+        seen_meanwhile = world.mesh.box(0, 1).has_mail();
+        work.run = nullptr;
+        return false;
+    };
+    world.reactors[0]->add_work(work);
+    world.turn(0);
+    EXPECT_TRUE(seen_meanwhile);
+    EXPECT_EQ(wakes_meanwhile, 0U);
+    EXPECT_EQ(world.rings[1]->wakes(), 1U);
+    world.turn(0);
+    EXPECT_EQ(world.rings[1]->wakes(), 1U);
+}
+
+TEST(Reactor, AWatcherIsToldBeforeMailIsTaken) {
+    struct Watcher final : MailWatcher {
+        void handed_over(CoreId from) override { told.push_back(from); }
+        std::vector<CoreId> told;
+    } watcher;
+    World world(2);
+    world.mesh.watch(&watcher);
+    world.sinks[0]->then = [&](const Mail&) { EXPECT_EQ(watcher.told, std::vector<CoreId>{0}); };
+    world.turn(0);
+    EXPECT_TRUE(watcher.told.empty());
+    world.send(0, 0, 1);
+    world.turn(0);
+    EXPECT_EQ(world.sinks[0]->seen.size(), 1U);
+    EXPECT_EQ(watcher.told.size(), 1U);
 }
 
 TEST(Reactor, SleepsNoLongerThanItWasToldForThisTurn) {
@@ -315,11 +371,10 @@ TEST(Reactor, TheClockStandsStillForTheTurn) {
     world.reactors[0]->add_work(work);
     world.send(0, 0, 1);
     world.turn(0);
-    times.clear();
-    world.turn(0);
     ASSERT_EQ(times.size(), 2U);
     EXPECT_EQ(times[0], times[1]);
     world.turn(0);
+    ASSERT_EQ(times.size(), 3U);
     EXPECT_EQ(times[2] - times[1], seconds(1));
 }
 

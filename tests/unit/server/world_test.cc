@@ -20,6 +20,32 @@ constexpr Duration kTick = io::TimerWheel::kTick;
 
 constexpr std::array<std::string_view, 6> kTopics{"a", "b", "c", "d", "e", "f"};
 
+// --- turns
+
+TEST(World, AtItsHomeALiveMessageIsDeliveredAndAnsweredInTheTurnInWhichItCame) {
+    TestWorld world({.workers = 1});
+    auto& client = world.connect(0);
+    client.say(R"({"type":"subscribe","data":{"userId":1,"topics":["t"]}})");
+    client.take();
+    TestWorld::ApiClient api(world, 0);
+    api.post("/api/publish", R"({"type":"x","userId":1,"store":false,"data":0})");
+    world.settle();  // the connection is there
+    ASSERT_EQ(api.take().size(), 1U);
+    for (std::string_view target : {R"("userId":1,"store":false)", R"("topic":"t")", R"("broadcast":true)"}) {
+        client.take();
+        auto& ring = world.ring(0);
+        auto const sends = ring.stats().sends;
+        auto const turns = world.core(0).reactor().turns();
+        api.post("/api/publish", R"({"type":"x",)" + std::string(target) + R"(,"data":1})");
+        world.settle_awake();
+        EXPECT_EQ(client.take(), Texts{R"({"type":"x","data":1})"}) << target;
+        EXPECT_EQ(api.take().size(), 1U) << target;
+        EXPECT_EQ(ring.stats().sends - sends, 2U);
+        // The request's bytes, and the two sends' ends.
+        EXPECT_LE(world.core(0).reactor().turns() - turns, 2U) << target;
+    }
+}
+
 // --- time
 
 TEST(World, AClientThatSaysNothingForHalfAnHourIsClosed) {
