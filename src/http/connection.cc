@@ -15,12 +15,23 @@ namespace {
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // A send_timeout is looked at so often, and may be late by one of these.
 constexpr int kSendLooks = 6;
+constexpr size_t kSpareReadingsMax = 16;
+constexpr size_t kSpareBodyBytesMax = 16ULL * 1024;
 
 bool announces_body(const RequestHead& head) {
     return head.chunked || head.content_length.value_or(0) > 0;
 }
 
 }  // namespace
+
+/// A request that is being read. Between two requests there is none.
+struct Reading {
+    explicit Reading(uint32_t header_bytes_max) : head(header_bytes_max) {}
+    HeadParser head;
+    BodyParser body_parser;
+    std::string body;
+    MonoTime body_since;
+};
 
 /// One connection: what its stream says, in; requests and answers, in turn.
 class Connection final : public net::StreamHandler {
@@ -62,15 +73,6 @@ class Connection final : public net::StreamHandler {
         answering,  // the request is the handler's
         ending,     // the last answer is on its way, then FIN; what comes is thrown away
     };
-    /// A request that is being read. Between two requests there is none.
-    struct Reading {
-        explicit Reading(uint32_t header_bytes_max) : head(header_bytes_max) {}
-        HeadParser head;
-        BodyParser body_parser;
-        std::string body;
-        MonoTime body_since;
-    };
-
     // net::StreamHandler
     void on_bytes(std::string_view bytes) override;
     void on_end() override;
@@ -97,8 +99,11 @@ class Connection final : public net::StreamHandler {
     void release_body();
     void end();
     void on_all_sent();
-    void arm(io::Timer& timer, Duration time) {
-        server_.reactor_.timers().arm(timer, server_.reactor_.now() + time);
+    void set_deadline(Duration time) { set_deadline(server_.reactor_.now() + time); }
+    void set_deadline(MonoTime due);
+    void arm_send_look() {
+        auto& reactor = server_.reactor_;
+        reactor.timers().arm(send_look_, reactor.now() + server_.limits_.send_timeout / kSendLooks);
     }
 
     struct Deadline final : io::Timer {
@@ -117,8 +122,12 @@ class Connection final : public net::StreamHandler {
     const uint32_t listener_;
     net::HeldStream stream_;
     net::StreamHandle handle_;  // the stream's, which forgets it when it closes
-    Deadline deadline_;         // of the phase: whole head, next body byte, next request, peer's FIN
-    SendLook send_look_;        // armed while there is something unsent
+    // Of the phase: whole head, next body byte, next request, peer's FIN; max: none. It moves several times a
+    // request, and the timer only when it fires before it, or would fire behind it.
+    MonoTime due_ = MonoTime::max();
+    MonoTime deadline_at_{};  // what the timer is armed for
+    Deadline deadline_;
+    SendLook send_look_;  // armed at least while there is something unsent
 
     Phase phase_ = Phase::head;
     const bool refused_;
@@ -142,7 +151,7 @@ class Connection final : public net::StreamHandler {
 bool Connection::open(io::File file) {
     if (!stream_.open(file, net::Waits::once)) return false;
     handle_ = stream_.handle();
-    arm(deadline_, server_.limits_.head_timeout);
+    set_deadline(server_.limits_.head_timeout);
     if (refused_) refuse(503, "too many connections");
     return true;
 }
@@ -154,8 +163,16 @@ void Connection::end_if_idle() {
     end();
 }
 
+void Connection::set_deadline(MonoTime due) {
+    due_ = due;
+    if (due == MonoTime::max() || (deadline_.armed() && deadline_at_ <= due)) return;
+    deadline_at_ = due;
+    server_.reactor_.timers().arm(deadline_, due);
+}
+
 void Connection::on_deadline() {
     if (!stream_.is_open()) return;
+    if (due_ > server_.reactor_.now()) return set_deadline(due_);
     switch (phase_) {
         case Phase::head:
             if (!reading_) return end();
@@ -197,7 +214,7 @@ void Connection::end() {
     reading_.reset();
     release_body();
     ahead_ = {};
-    deadline_.disarm();
+    set_deadline(MonoTime::max());
     stream_.finish();
     stream_.resume_receive();
     if (stream_.unsent_bytes() == 0) on_all_sent();
@@ -205,7 +222,7 @@ void Connection::end() {
 
 void Connection::on_all_sent() {
     if (stream_.end_seen()) return close_now();
-    arm(deadline_, server_.limits_.linger_timeout);
+    set_deadline(server_.limits_.linger_timeout);
 }
 
 // --- Connection: requests in
@@ -250,8 +267,8 @@ void Connection::read(std::string_view bytes) {
 
 void Connection::read_head(std::string_view& bytes) {
     if (!reading_) {
-        reading_ = std::make_unique<Reading>(server_.limits_.header_bytes);
-        if (number_ > 0) arm(deadline_, server_.limits_.head_timeout);  // the first one's runs already
+        reading_ = server_.take_reading();
+        if (number_ > 0) set_deadline(server_.limits_.head_timeout);  // the first one's runs already
     }
     size_t consumed = 0;
     auto const state = reading_->head.feed(bytes, consumed);
@@ -274,7 +291,7 @@ void Connection::on_head_complete(bool body_has_begun) {
     head_only_ = head.method == Method::head;
     minor_version_ = head.minor_version;
     begun_ = server_.reactor_.now();
-    deadline_.disarm();
+    set_deadline(MonoTime::max());
 
     auto verdict = server_.handler_.on_head(head, peer_);
     if (!stream_.is_open()) return;
@@ -324,17 +341,20 @@ void Connection::arm_body_deadline() {
         limits.body_timeout + seconds(reading_->body_parser.received() / kBodyBytesPerSecondMin);
     auto const by_pace = reading_->body_since + allowed;
     auto const by_silence = server_.reactor_.now() + limits.body_timeout;
-    server_.reactor_.timers().arm(deadline_, std::min(by_pace, by_silence));
+    set_deadline(std::min(by_pace, by_silence));
 }
 
 void Connection::hand_over() {
     // The answer may come within the call, and with it the next request's state: nothing after it looks at
     // this request's.
-    auto const reading = std::move(reading_);
+    auto reading = std::move(reading_);
+    auto& server = server_;
     phase_ = Phase::answering;
-    deadline_.disarm();
+    set_deadline(MonoTime::max());
     Request request{reading->head.head(), std::move(reading->body), peer_};
-    server_.handler_.on_request({handle_, number_}, request);
+    server.handler_.on_request({handle_, number_}, request);
+    reading->body = std::move(request.body);
+    server.give_back(std::move(reading));
 }
 
 void Connection::release_body() {
@@ -349,8 +369,9 @@ void Connection::answer(const Response& response) {
         .keep_alive = keep_alive, .head_only = true, .minor_version = minor_version_, .headers = {}};
     for (const auto& [name, value] : response.headers)
         options.headers.emplace_back(name, value);
-    auto const head = make_response(response.status, response.content_type, response.body, options);
-    send(head, head_only_ ? std::string_view() : response.body);
+    server_.head_.clear();
+    append_response(server_.head_, response.status, response.content_type, response.body, options);
+    send(server_.head_, head_only_ ? std::string_view() : response.body);
     server_.metrics.responses[static_cast<size_t>(response.status) / 100].add();
     auto const now = server_.reactor_.now();
     server_.handler_.on_answered({peer_, std::exchange(label_, 0), response.status,
@@ -371,7 +392,7 @@ void Connection::refuse(int status, std::string_view message) {
 
 void Connection::await_request() {
     phase_ = Phase::head;
-    reading_.reset();
+    if (reading_) server_.give_back(std::move(reading_));
     release_body();
     keep_alive_ = true;
     head_only_ = false;
@@ -380,7 +401,7 @@ void Connection::await_request() {
         clogged_ = true;
         return;  // the reader has send_timeout
     }
-    arm(deadline_, server_.limits_.idle_timeout);
+    set_deadline(server_.limits_.idle_timeout);
     if (!ahead_.empty() || stream_.end_seen()) server_.proceed_later(*this);
 }
 
@@ -391,11 +412,11 @@ void Connection::send(std::string_view head, std::string_view body) {
     if (send_look_.armed()) return;
     taken_bytes_ = queued_bytes_ - stream_.unsent_bytes();
     taken_at_ = server_.reactor_.now();
-    arm(send_look_, server_.limits_.send_timeout / kSendLooks);
+    arm_send_look();
 }
 
 void Connection::on_send_look() {
-    if (!stream_.is_open()) return;
+    if (!stream_.is_open() || stream_.unsent_bytes() == 0) return;
     uint64_t const taken = queued_bytes_ - stream_.unsent_bytes();
     auto const now = server_.reactor_.now();
     if (taken != taken_bytes_) {
@@ -405,15 +426,14 @@ void Connection::on_send_look() {
         server_.metrics.timeouts.add();
         return close_now();
     }
-    arm(send_look_, server_.limits_.send_timeout / kSendLooks);
+    arm_send_look();
 }
 
 void Connection::on_drained() {
-    send_look_.disarm();
     if (phase_ == Phase::ending) return on_all_sent();
     if (!clogged_) return;
     clogged_ = false;
-    arm(deadline_, server_.limits_.idle_timeout);
+    set_deadline(server_.limits_.idle_timeout);
     server_.proceed_later(*this);
 }
 
@@ -468,6 +488,22 @@ void Server::respond(RequestHandle handle, const Response& response) {
     Connection* connection = find(handle.connection);
     if (!connection || !connection->awaits_answer(handle.number)) return metrics.late_responses.add();
     connection->answer(response);
+}
+
+std::unique_ptr<Reading> Server::take_reading() {
+    if (spare_readings_.empty()) return std::make_unique<Reading>(limits_.header_bytes);
+    auto reading = std::move(spare_readings_.back());
+    spare_readings_.pop_back();
+    return reading;
+}
+
+void Server::give_back(std::unique_ptr<Reading> reading) {
+    if (spare_readings_.size() == kSpareReadingsMax) return;
+    reading->head.reset();
+    reading->body_parser = {};
+    reading->body.clear();
+    if (reading->body.capacity() > kSpareBodyBytesMax) reading->body = {};
+    spare_readings_.push_back(std::move(reading));
 }
 
 void Server::begin_drain() {

@@ -94,8 +94,10 @@ HeadParser::State HeadParser::feed(std::string_view bytes, size_t& consumed) {
     RC_ASSERT(state_ == State::need_more);
     const std::string_view window = bytes.substr(0, max_bytes_ - text_.size());
     size_t taken = 0;
-    while (taken < window.size() && state_ == State::need_more && at_ != At::end)
+    while (taken < window.size() && state_ == State::need_more && at_ != At::end) {
         scan(window[taken++]);
+        taken += skip_run(window.substr(taken));
+    }
     text_.append(window.substr(0, taken));
     bytes_scanned_ += taken;
     consumed = taken;
@@ -178,6 +180,22 @@ void HeadParser::scan(char byte) {
             return;
         case At::end: RC_ASSERT(false);
     }
+}
+
+// Most of a head is the middle of its elements, where no byte changes the place. Only what scan() would pass.
+size_t HeadParser::skip_run(std::string_view bytes) {
+    auto const while_a = [bytes](ByteClass which) {
+        size_t run = 0;
+        while (run < bytes.size() && is_a(bytes[run], which))
+            ++run;
+        return run;
+    };
+    if (at_ == At::value) return while_a(kValueByte);
+    if (at_ == At::name) return while_a(kTokenByte);
+    if (at_ != At::target || element_bytes_ == 0) return 0;
+    size_t const run = while_a(kTargetByte);
+    element_bytes_ += static_cast<uint32_t>(run);
+    return run;
 }
 
 void HeadParser::scan_method(char byte) {

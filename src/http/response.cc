@@ -1,9 +1,8 @@
 #include "ringcast/http/response.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
+#include <array>
+#include <charconv>
 
 #include "grammar.h"
 #include "ringcast/base/assert.h"
@@ -17,9 +16,15 @@ bool has_body(int status) {
 
 /// A line break in a header would let whoever chose the text write headers, or a response, of his own.
 void append_header(std::string& out, std::string_view name, std::string_view value) {
-    RC_ASSERT(!name.empty() && std::all_of(name.begin(), name.end(), is_token_char));
-    RC_ASSERT(std::all_of(value.begin(), value.end(), is_value_char));
+    RC_ASSERT(!name.empty() && std::ranges::all_of(name, [](char c) { return is_a(c, kTokenByte); }));
+    RC_ASSERT(std::ranges::all_of(value, [](char c) { return is_a(c, kValueByte); }));
     out.append(name).append(": ").append(value).append("\r\n");
+}
+
+void append_number(std::string& out, uint64_t number) {
+    std::array<char, 20> digits;
+    auto const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    out.append(digits.data(), end);
 }
 
 }  // namespace
@@ -54,20 +59,30 @@ std::string_view reason_phrase(int status) {
 
 std::string make_response(int status, std::string_view content_type, std::string_view body,
                           const ResponseOptions& options) {
+    std::string out;
+    append_response(out, status, content_type, body, options);
+    return out;
+}
+
+void append_response(std::string& out, int status, std::string_view content_type, std::string_view body,
+                     const ResponseOptions& options) {
     RC_ASSERT(status >= 100 && status <= 599);
     RC_ASSERT(has_body(status) || body.empty());
-    size_t bytes = 128 + content_type.size() + body.size();
+    size_t bytes = out.size() + 128 + content_type.size() + (options.head_only ? 0 : body.size());
     for (const auto& [name, value] : options.headers)
         bytes += name.size() + value.size() + 4;
-    std::string out;
     out.reserve(bytes);
 
-    fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
+    out.append("HTTP/1.1 ");
+    append_number(out, static_cast<uint64_t>(status));
+    out.append(" ").append(reason_phrase(status)).append("\r\n");
     for (const auto& [name, value] : options.headers)
         append_header(out, name, value);
     if (has_body(status)) {
         if (!content_type.empty()) append_header(out, "Content-Type", content_type);
-        fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", body.size());
+        out.append("Content-Length: ");
+        append_number(out, body.size());
+        out.append("\r\n");
     }
     if (status >= 200) {
         if (!options.keep_alive) {
@@ -78,7 +93,6 @@ std::string make_response(int status, std::string_view content_type, std::string
     }
     out.append("\r\n");
     if (!options.head_only) out.append(body);
-    return out;
 }
 
 }  // namespace rc::http

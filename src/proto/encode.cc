@@ -102,14 +102,19 @@ std::string encode_ack(const std::optional<MessageId>& id, std::string_view data
 
 std::string encode_message(std::string_view type, std::string_view data_json, std::string_view offset) {
     std::string out;
-    out.reserve(kEnvelopeBytes + type.size() + data_json.size() + offset.size());
+    append_message(out, type, data_json, offset);
+    return out;
+}
+
+void append_message(std::string& out, std::string_view type, std::string_view data_json,
+                    std::string_view offset) {
+    out.reserve(out.size() + kEnvelopeBytes + type.size() + data_json.size() + offset.size());
     out += R"({"type":)";
     append_json_string(out, type);
     out += R"(,"data":)";
     out += data_json;
     append_offset(out, offset);
     out += '}';
-    return out;
 }
 
 std::string encode_notification_read(std::string_view notification_id, uint64_t unread,

@@ -76,6 +76,17 @@ void blank_what_simdjson_lacks(char* begin, size_t size) {
     }
 }
 
+/// False spares a look at each byte: without so many brackets nothing is that deep.
+bool may_nest_too_deep(std::string_view text) {
+    uint32_t brackets = 0;
+    for (char bracket : {'{', '['}) {
+        for (size_t at = text.find(bracket); at != std::string_view::npos; at = text.find(bracket, at + 1)) {
+            if (++brackets > limits::kJsonLevelsMax) return true;
+        }
+    }
+    return false;
+}
+
 std::string_view in_words(simdjson::error_code code) {
     switch (code) {
         case simdjson::EMPTY: return "the text is empty";
@@ -140,7 +151,8 @@ Result<Value> Document::validate(std::string_view text) {
         code = impl_->parse(text.size());
     }
     if (code != simdjson::SUCCESS) return refuse(code);
-    if (levels(text) > limits::kJsonLevelsMax) return refuse(simdjson::DEPTH_ERROR);
+    if (may_nest_too_deep(text) && levels(text) > limits::kJsonLevelsMax)
+        return refuse(simdjson::DEPTH_ERROR);
     return Value{trimmed(text)};
 }
 

@@ -21,9 +21,12 @@ size_t skip_spaces(std::string_view text, size_t at) {
 
 /// @return the place behind the closing quote, or the text's end
 size_t skip_string(std::string_view text, size_t at) {
-    for (at++; at < text.size(); at++) {
-        if (text[at] == '"') return at + 1;
-        if (text[at] == '\\') at++;
+    at++;
+    for (size_t quote = text.find('"', at); quote != std::string_view::npos;) {
+        size_t const escape = text.substr(at, quote - at).find('\\');
+        if (escape == std::string_view::npos) return quote + 1;
+        at += escape + 2;
+        if (at > quote) quote = text.find('"', at);  // that one was escaped
     }
     return text.size();
 }

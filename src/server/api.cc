@@ -27,17 +27,22 @@ constexpr uint32_t kListLimitDefault = 50;
 
 enum class BodyKind : uint8_t { json, ndjson, other };
 
+/// @param lower  in lower case
+bool same_but_case(std::string_view text, std::string_view lower) {
+    return std::ranges::equal(
+        text, lower, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+}
+
 BodyKind body_kind(const http::RequestHead& head) {
     if (head.count("content-encoding") > 0) return BodyKind::other;
     if (head.count("content-type") > 1) return BodyKind::other;
     auto const field = head.header("content-type");
     if (!field || field->empty()) return BodyKind::json;
-    auto type = std::string(field->substr(0, field->find(';')));
+    auto type = field->substr(0, field->find(';'));
     while (!type.empty() && (type.back() == ' ' || type.back() == '\t'))
-        type.pop_back();
-    std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (type == "application/json") return BodyKind::json;
-    if (type == "application/x-ndjson") return BodyKind::ndjson;
+        type.remove_suffix(1);
+    if (same_but_case(type, "application/json")) return BodyKind::json;
+    if (same_but_case(type, "application/x-ndjson")) return BodyKind::ndjson;
     return BodyKind::other;
 }
 
@@ -65,7 +70,9 @@ std::string_view code_for_status(int status) {
 }
 
 std::string outcome_json(const PublishOutcome& outcome, std::string_view epoch) {
-    std::string body = R"({"id":)";
+    std::string body;
+    body.reserve(outcome.id.size() + 64);
+    body += R"({"id":)";
     proto::append_json_string(body, outcome.id);
     if (outcome.offset != 0) {
         fmt::format_to(std::back_inserter(body), R"(,"offset":"{}")",
@@ -164,10 +171,7 @@ const auth::ApiKey* Api::key_of(const http::RequestHead& head) const {
     auto const& keys = *core_.keys().api;
     constexpr std::string_view kScheme = "bearer ";
     if (auto const field = head.header("authorization"); field && field->size() > kScheme.size()) {
-        auto scheme = std::string(field->substr(0, kScheme.size()));
-        std::transform(scheme.begin(), scheme.end(), scheme.begin(),
-                       [](unsigned char c) { return std::tolower(c); });
-        if (scheme == kScheme) {
+        if (same_but_case(field->substr(0, kScheme.size()), kScheme)) {
             if (const auto* key = keys.find(field->substr(kScheme.size()))) return key;
         }
     }
@@ -176,11 +180,18 @@ const auth::ApiKey* Api::key_of(const http::RequestHead& head) const {
 }
 
 std::optional<Api::Refusal> Api::find_route(const http::RequestHead& head, Route& route) const {
-    Refusal const not_found{404, "not_found", "there is nothing at this path", {}};
     auto const method = head.method;
     auto const only = [](std::string_view allow) {
         return Refusal{405, "method_not_allowed", "another method is meant here", allow};
     };
+    auto const accept = [&](Action action, http::Method wanted,
+                            std::string_view allow) -> std::optional<Refusal> {
+        if (method != wanted) return only(allow);
+        route.action = action;
+        return std::nullopt;
+    };
+    if (head.path == "/api/publish") return accept(Action::publish, http::Method::post, "POST");
+    Refusal const not_found{404, "not_found", "there is nothing at this path", {}};
 
     for (auto const& [path, action] : {std::pair{std::string_view("/healthz"), Action::healthz},
                                        {std::string_view("/readyz"), Action::readyz},
@@ -192,14 +203,6 @@ std::optional<Api::Refusal> Api::find_route(const http::RequestHead& head, Route
     }
     if (!head.path.starts_with("/api/")) return not_found;
     auto const parts = http::split_path(head.path);
-    auto const accept = [&](Action action, http::Method wanted,
-                            std::string_view allow) -> std::optional<Refusal> {
-        if (method != wanted) return only(allow);
-        route.action = action;
-        return std::nullopt;
-    };
-    if (parts.size() == 2 && parts[1] == "publish")
-        return accept(Action::publish, http::Method::post, "POST");
     if (parts.size() == 2 && parts[1] == "stats") return accept(Action::stats, http::Method::get, "GET");
     if (parts.size() < 3 || parts[1] != "users" || parts[2].empty()) return not_found;
 
@@ -364,7 +367,7 @@ std::string Api::error_body(int status, std::string_view message) {
 void Api::respond(http::RequestHandle handle, int status, std::string body, std::string_view content_type) {
     auto response = json_response(status, std::move(body));
     response.content_type = content_type;
-    if (status == 204) response.content_type.clear();
+    if (status == 204) response.content_type = {};
     server_->respond(handle, response);
 }
 
@@ -393,10 +396,11 @@ void Api::publish_one(http::RequestHandle handle, http::Request& request) {
         core_.metrics().publish_refused.add();
         return refuse(handle, decoded.error().code, decoded.error().message);
     }
-    bool const begun = publisher_.publish(*decoded, key, false, [this, handle](PublishOutcome&& outcome) {
-        if (outcome.error) return refuse(handle, outcome.error->code, outcome.error->message);
-        respond(handle, 200, outcome_json(outcome, core_.epoch()));
-    });
+    bool const begun =
+        publisher_.publish(std::move(*decoded), key, false, [this, handle](PublishOutcome&& outcome) {
+            if (outcome.error) return refuse(handle, outcome.error->code, outcome.error->message);
+            respond(handle, 200, outcome_json(outcome, core_.epoch()));
+        });
     if (!begun) unavailable(handle);
 }
 
@@ -458,7 +462,8 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
             if (keyed && batch->outstanding > 0) return false;
             bool const live = decoded->target.users.empty() || !decoded->store;
             if (live && batch->live >= live_share) return false;
-            bool const begun = publisher_.publish(*decoded, decoded->idempotency_key, true,
+            auto const key = std::exchange(decoded->idempotency_key, {});
+            bool const begun = publisher_.publish(std::move(*decoded), key, true,
                                                   [batch, number, keyed, live](PublishOutcome&& outcome) {
                                                       --batch->outstanding;
                                                       batch->live -= live ? 1 : 0;

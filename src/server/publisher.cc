@@ -55,25 +55,31 @@ store::ContentHash hash_with_targets(const proto::PublishRequest& request) {
 
 }  // namespace
 
-bool Publisher::publish(const proto::PublishRequest& request, const std::optional<std::string>& key,
-                        bool may_wait, Done done) {
+bool Publisher::publish(proto::PublishRequest&& request, const std::optional<std::string>& key, bool may_wait,
+                        Done done) {
     auto& target = request.target;
     bool const stored = !target.users.empty() && request.store;
     if ((stored || key) && !core_.store().has_place()) return false;
 
     auto const wall = core_.reactor().wall();
-    std::string const publication_id = proto::uuid_v7(wall, core_.random(), core_.random());
-    std::string const id = request.notification_id.value_or(publication_id);
-    std::string const timestamp = proto::rfc3339(wall);
-    std::string data = proto::fill_in(request, {id, timestamp});
-    SharedBytes const frame = ws::text_frame(proto::encode_message(request.type, data));
+    std::string publication_id = proto::uuid_v7(wall, core_.random(), core_.random());
+    std::string filled;
+    std::string_view data = request.data_raw;
+    if (request.is_document_type) {
+        filled = proto::fill_in(request, {publication_id, proto::rfc3339(wall)});
+        data = filled;
+    }
+    text_.clear();
+    proto::append_message(text_, request.type, data);
+    SharedBytes const frame = ws::text_frame(text_);
 
     if (stored) {
         auto message = std::make_shared<store::Message>();
         message->type = request.type;
         message->topic = target.topic.value_or("");
-        message->data = std::move(data);
-        if (request.is_notification) message->notification_id = id;
+        message->data = request.is_document_type ? std::move(filled) : std::string(data);
+        if (request.is_notification)
+            message->notification_id = request.notification_id.value_or(publication_id);
         store::Append append{.users = target.users,
                              .message = std::move(message),
                              .content_hash = content_hash(request),
@@ -99,13 +105,21 @@ bool Publisher::publish(const proto::PublishRequest& request, const std::optiona
         return true;
     }
 
+    auto& sequencer = core_.sequencer();
+    auto topic = target.topic.value_or("");
+    if (!key && target.users.size() <= 1) {
+        auto const home = target.broadcast       ? kBroadcastHome
+                          : target.users.empty() ? sequencer.home_of_topic(topic)
+                                                 : sequencer.home_of_user(target.users.front());
+        return publish_to_one(home, {frame, std::move(topic), std::move(target.users), target.broadcast},
+                              std::move(publication_id), may_wait, std::move(done));
+    }
     Live live;
     live.may_wait = may_wait;
     auto part = [&](std::vector<UserId> users) {
         return std::make_shared<const LivePublication>(
-            LivePublication{frame, target.topic.value_or(""), std::move(users), target.broadcast});
+            LivePublication{frame, topic, std::move(users), target.broadcast});
     };
-    auto& sequencer = core_.sequencer();
     if (!target.users.empty()) {
         std::map<reactor::CoreId, std::vector<UserId>> by_home;
         for (const auto& user : target.users)
@@ -115,8 +129,7 @@ bool Publisher::publish(const proto::PublishRequest& request, const std::optiona
         for (auto& [home, users] : by_home)
             live.parts.emplace_back(home, part(std::move(users)));
     } else {
-        live.parts.emplace_back(target.broadcast ? kBroadcastHome : sequencer.home_of_topic(*target.topic),
-                                part({}));
+        live.parts.emplace_back(target.broadcast ? kBroadcastHome : sequencer.home_of_topic(topic), part({}));
     }
 
     if (key) {
@@ -128,6 +141,18 @@ bool Publisher::publish(const proto::PublishRequest& request, const std::optiona
         done(accepted ? PublishOutcome{.id = publication_id} : busy());
     };
     if (!start(live)) return false;
+    core_.metrics().published_live.add();
+    return true;
+}
+
+bool Publisher::publish_to_one(reactor::CoreId home, LivePublication&& publication, std::string&& id,
+                               bool may_wait, Done&& done) {
+    auto& sequencer = core_.sequencer();
+    if (!sequencer.has_place(home)) return false;
+    sequencer.publish(home, std::make_shared<const LivePublication>(std::move(publication)), may_wait,
+                      [done = std::move(done), id = std::move(id)](bool accepted) {
+                          done(accepted ? PublishOutcome{.id = id} : busy());
+                      });
     core_.metrics().published_live.add();
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include "ringcast/base/assert.h"
 #include "ringcast/ws/origin.h"
@@ -23,11 +24,15 @@ bool is_base64(char c) {
 }  // namespace
 
 std::string accept_value(std::string_view key) {
-    std::string text;
-    text.reserve(key.size() + kGuid.size());
-    text.append(key).append(kGuid);
+    // SHA1() looks the algorithm up each time, which costs several times this digest.
+    static const EVP_MD* const kAlgorithm = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+    thread_local std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> const context(EVP_MD_CTX_new(),
+                                                                                       &EVP_MD_CTX_free);
     std::array<unsigned char, SHA_DIGEST_LENGTH> digest;
-    SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+    RC_ASSERT(EVP_DigestInit_ex2(context.get(), kAlgorithm, nullptr) == 1 &&
+              EVP_DigestUpdate(context.get(), key.data(), key.size()) == 1 &&
+              EVP_DigestUpdate(context.get(), kGuid.data(), kGuid.size()) == 1 &&
+              EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
     std::array<unsigned char, 4 * ((SHA_DIGEST_LENGTH + 2) / 3) + 1> encoded;
     const int size = EVP_EncodeBlock(encoded.data(), digest.data(), SHA_DIGEST_LENGTH);
     RC_ASSERT(size + 1 == static_cast<int>(encoded.size()));
@@ -65,12 +70,14 @@ UpgradeVerdict check_upgrade(const http::RequestHead& request) {
 }
 
 std::string switching_response(std::string_view key, std::optional<std::string_view> subprotocol) {
-    std::string response =
+    constexpr std::string_view kBeginning =
         "HTTP/1.1 101 Switching Protocols\r\n"
         "Upgrade: websocket\r\n"
         "Connection: Upgrade\r\n"
         "Sec-WebSocket-Accept: ";
-    response.append(accept_value(key)).append("\r\n");
+    std::string response;
+    response.reserve(kBeginning.size() + 64 + (subprotocol ? subprotocol->size() + 32 : 0));
+    response.append(kBeginning).append(accept_value(key)).append("\r\n");
     if (subprotocol) response.append("Sec-WebSocket-Protocol: ").append(*subprotocol).append("\r\n");
     return response.append("\r\n");
 }

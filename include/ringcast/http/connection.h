@@ -22,11 +22,12 @@
 namespace rc::http {
 
 class Connection;
+struct Reading;
 
 /// An answer to one request. Length, keep-alive and status line are the server's business.
 struct Response {
-    int status = 200;  // one that reason_phrase() knows; 204 has no body
-    std::string content_type = "application/json";
+    int status = 200;                                    // one that reason_phrase() knows; 204 has no body
+    std::string_view content_type = "application/json";  // of static life
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers;  // further ones, without CR, LF and NUL
     bool close = false;                                        // end the connection after it
@@ -40,7 +41,8 @@ struct RequestHandle {
     friend bool operator==(const RequestHandle&, const RequestHandle&) = default;
 };
 
-/// A complete request. Lent for the call, every view of the head included; the body may be moved out.
+/// A complete request. Lent for the call, every view of the head included; the body may be moved out (else
+/// its memory serves the next request).
 struct Request {
     const RequestHead& head;
     std::string body;
@@ -141,7 +143,8 @@ class ProcessUse {
 ///
 /// The owner adds it to the reactor's works, ahead of the stream table. Lifetime: connections() is 0 and the
 /// turn after that is over (close_all()). Core: own core only.
-/// Memory: an idle connection holds its object, and neither a parser nor a buffer.
+/// Memory: an idle connection holds its object, and neither a parser nor a buffer; some of each are kept for
+/// the next requests, whoever sends them.
 /// Source: RFC 9112 section 9, contract section 4, hazards P1 to P6.
 class Server final : public reactor::CoreBound, public net::AcceptHandler, public reactor::Work {
   public:
@@ -184,6 +187,8 @@ class Server final : public reactor::CoreBound, public net::AcceptHandler, publi
   private:
     friend class Connection;
     [[nodiscard]] Connection* find(net::StreamHandle handle);
+    [[nodiscard]] std::unique_ptr<Reading> take_reading();
+    void give_back(std::unique_ptr<Reading> reading);
     void proceed_later(Connection& connection);
     void bury(Connection& connection);
     [[nodiscard]] bool hold_body(uint64_t bytes);
@@ -201,6 +206,8 @@ class Server final : public reactor::CoreBound, public net::AcceptHandler, publi
     std::vector<std::unique_ptr<Connection>> connections_;  // each knows its index
     std::vector<std::unique_ptr<Connection>> dead_;         // freed outside of their own calls
     std::vector<net::StreamHandle> ready_, proceeding_;
+    std::vector<std::unique_ptr<Reading>> spare_readings_;
+    std::string head_;  // of the answer that is being written
 };
 
 }  // namespace rc::http

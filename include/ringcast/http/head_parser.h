@@ -60,6 +60,7 @@ class HeadParser {
     };
 
     void scan(char byte);
+    size_t skip_run(std::string_view bytes);
     void scan_method(char byte);
     void scan_target(char byte);
     void scan_version(char byte);

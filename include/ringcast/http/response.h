@@ -25,5 +25,8 @@ std::string_view reason_phrase(int status);
 /// Source: RFC 9112 section 4, RFC 9110 section 8.6.
 std::string make_response(int status, std::string_view content_type, std::string_view body,
                           const ResponseOptions& options);
+/// Likewise, behind what stands in `out`.
+void append_response(std::string& out, int status, std::string_view content_type, std::string_view body,
+                     const ResponseOptions& options);
 
 }  // namespace rc::http

@@ -25,6 +25,9 @@ std::string encode_ack(const std::optional<MessageId>& id, std::string_view data
 /// `{"type":…,"data":…}`
 /// @param offset  empty for none, else `,"offset":"…"` behind data
 std::string encode_message(std::string_view type, std::string_view data_json, std::string_view offset = {});
+/// Likewise, behind what stands in `out`.
+void append_message(std::string& out, std::string_view type, std::string_view data_json,
+                    std::string_view offset = {});
 
 /// Another connection of the user marked one notification read.
 /// @param offset  empty for none

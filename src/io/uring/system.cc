@@ -5,11 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include "ringcast/io/uring.h"
 #include "unix_socket.h"
@@ -32,9 +34,14 @@ class SystemClock final : public Clock {
 class SystemEntropy final : public Entropy {
   public:
     uint64_t next() override {
-        uint64_t out = 0;
-        RC_ASSERT(::getrandom(&out, sizeof(out), 0) == sizeof(out));
-        return out;
+        // A call gives up to 256 bytes whole. What was given out is forgotten.
+        thread_local std::array<uint64_t, 32> fetched{};
+        thread_local std::size_t left = 0;
+        if (left == 0) {
+            RC_ASSERT(::getrandom(fetched.data(), sizeof(fetched), 0) == sizeof(fetched));
+            left = fetched.size();
+        }
+        return std::exchange(fetched[--left], 0);
     }
 };
 

@@ -41,8 +41,8 @@ TEST(Response, KnowsEveryStatusItSends) {
 }
 
 TEST(ResponseDeathTest, StopsBeforeAHeaderCanBeSplit) {
-    EXPECT_DEATH(make_response(200, "", "", {.headers = {{"X", "a\r\nSet-Cookie: b"}}}), "is_value_char");
-    EXPECT_DEATH(make_response(200, "", "", {.headers = {{"X: y", "a"}}}), "is_token_char");
+    EXPECT_DEATH(make_response(200, "", "", {.headers = {{"X", "a\r\nSet-Cookie: b"}}}), "kValueByte");
+    EXPECT_DEATH(make_response(200, "", "", {.headers = {{"X: y", "a"}}}), "kTokenByte");
 }
 
 }  // namespace

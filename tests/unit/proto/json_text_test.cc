@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <simdjson.h>
 
+#include <array>
 #include <random>
 #include <string>
 #include <utility>
@@ -40,6 +41,31 @@ TEST(JsonText, ElementsAreThoseOfTheListsOwnLevel) {
     EXPECT_FALSE(json::Members("{ }").next());
     EXPECT_FALSE(json::Members("[1]").next());
     EXPECT_FALSE(json::Elements("1").next());
+}
+
+TEST(JsonText, AStringEndsAtTheFirstQuoteThatIsNotEscaped) {
+    std::mt19937 random(0xe5c);
+    for (int round = 0; round < 20'000; ++round) {
+        std::string string = "\"";
+        for (auto left = random() % 12; left > 0; --left)
+            string += std::array{"\\\\", "\\\"", "x", "\\u0022"}[random() % 4];
+        string += '"';
+        std::string const list = "[" + string + ",1," + string + "]";
+        json::Elements elements(list);
+        std::vector<std::string> seen;
+        while (elements.next())
+            seen.emplace_back(elements.value().raw);
+        ASSERT_EQ(seen, (std::vector<std::string>{string, "1", string})) << list;
+    }
+    // No matter how many escapes there are, each byte is looked at a few times at most.
+    std::string many = "[\"";
+    for (int i = 0; i < 2'000'000; ++i)
+        many += "\\\\";
+    many += "\"]";
+    json::Elements elements(many);
+    ASSERT_TRUE(elements.next());
+    EXPECT_EQ(elements.value().raw.size(), many.size() - 2);
+    EXPECT_FALSE(elements.next());
 }
 
 TEST(JsonText, StaysInsideTextThatIsNoJson) {
