@@ -34,11 +34,15 @@ bool same_but_case(std::string_view text, std::string_view lower) {
 }
 
 BodyKind body_kind(const http::RequestHead& head) {
-    if (head.count("content-encoding") > 0) return BodyKind::other;
-    if (head.count("content-type") > 1) return BodyKind::other;
-    auto const field = head.header("content-type");
-    if (!field || field->empty()) return BodyKind::json;
-    auto type = field->substr(0, field->find(';'));
+    const http::HeaderField* field = nullptr;
+    for (const auto& each : head.fields) {
+        if (same_but_case(each.name, "content-encoding")) return BodyKind::other;
+        if (!same_but_case(each.name, "content-type")) continue;
+        if (field) return BodyKind::other;
+        field = &each;
+    }
+    if (!field || field->value.empty()) return BodyKind::json;
+    auto type = field->value.substr(0, field->value.find(';'));
     while (!type.empty() && (type.back() == ' ' || type.back() == '\t'))
         type.remove_suffix(1);
     if (same_but_case(type, "application/json")) return BodyKind::json;

@@ -112,7 +112,7 @@ void Session::on_open() {
     core().admission().opened();
     core().metrics().clients_open.add();
     core().metrics().clients_by_network[static_cast<std::size_t>(peer().kind())].add();
-    log::debug("{} connected", peer().format());
+    if (log::wanted(log::Level::debug)) log::debug("{} connected", peer().format());
     // A random place in the interval, so that a million clients are not asked at once; but with others, since
     // waking for one costs more than to send it.
     auto const interval = core().config().ping_interval, apart = core().heartbeats_apart();
