@@ -21,6 +21,20 @@
 
 namespace rc::bench {
 
+class LeanRing;
+
+/// Hears what a LeanRing does, as it does it: for a clock that it moves on.
+class RingObserver {
+  public:
+    virtual void on_accept(LeanRing& ring) = 0;
+    virtual void on_receive(LeanRing& ring, io::File file) = 0;
+    virtual void on_send(LeanRing& ring, io::File file, std::span<const iovec> parts) = 0;
+    virtual void on_wake(LeanRing& sleeper) = 0;
+
+  protected:
+    ~RingObserver() = default;
+};
+
 /// A kernel that takes everything at once, for measuring what stands above it: any number of sockets, a few
 /// nanoseconds an operation, no allocation once it is warm. It checks little and fails never; what a ring
 /// promises is the business of tests/support/fake_ring.h. What runs inside it is not counted under callgrind.
@@ -55,6 +69,10 @@ class LeanRing final : public io::Ring {
     [[nodiscard]] std::string_view newest_send(io::File file) {
         return {at(file).newest.data(), at(file).newest.size()};
     }
+    /// Its last receive's worth has not been taken.
+    [[nodiscard]] bool has_incoming(io::File file) { return !at(file).incoming.empty(); }
+    /// @param observer  outlives the ring
+    void observe(RingObserver& observer) { observer_ = &observer; }
     void set_direct_slots(uint32_t slots) { stats_.direct_slots = slots; }
     [[nodiscard]] bool busy() const { return next_ < ready_.size() || acceptable(); }
     [[nodiscard]] Duration last_wait() const { return last_wait_; }
@@ -96,6 +114,7 @@ class LeanRing final : public io::Ring {
         to.sent_bytes += bytes;
         std::memcpy(to.newest.data(), parts[0].iov_base, std::min(parts[0].iov_len, to.newest.size()));
         ++stats_.sends;
+        if (observer_) observer_->on_send(*this, file, parts);
         ready_.push_back({.token = token, .result = static_cast<int32_t>(bytes), .more = false, .bytes = {}});
     }
     void close(io::Operation& op, io::Token token, io::File file) override {
@@ -130,7 +149,9 @@ class LeanRing final : public io::Ring {
         }
         if (pending) ready_.push_back({.token = token, .result = -ECANCELED, .more = false, .bytes = {}});
     }
-    void wake(io::Ring&) override {}
+    void wake(io::Ring& sleeper) override {
+        if (observer_) observer_->on_wake(static_cast<LeanRing&>(sleeper));
+    }
     void submit_and_wait(Duration wait_max) override {
         Uncounted const uncounted;
         ++stats_.enters;
@@ -187,6 +208,7 @@ class LeanRing final : public io::Ring {
                           .bytes = {}});
     }
     bool hand_out(io::Completion& completion) {
+        if (observer_) observer_->on_receive(*this, {completion.result, true});
         auto& from = sockets_[static_cast<std::size_t>(completion.result)];
         completion.bytes = std::exchange(from.incoming, {});
         completion.result = static_cast<int32_t>(completion.bytes.size());
@@ -216,6 +238,7 @@ class LeanRing final : public io::Ring {
             ready_.push_back(
                 {.token = accepts_[i].token, .result = backlog.front(), .more = false, .bytes = {}});
             backlog.pop_front();
+            if (observer_) observer_->on_accept(*this);
             accepts_.erase(accepts_.begin() + static_cast<std::ptrdiff_t>(i));
         }
     }
@@ -228,6 +251,7 @@ class LeanRing final : public io::Ring {
     std::vector<io::Completion> ready_;  // from next_ on
     std::size_t next_ = 0;
     Duration last_wait_{};
+    RingObserver* observer_ = nullptr;
     Stats stats_;
 };
 
