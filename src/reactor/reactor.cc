@@ -147,8 +147,7 @@ void Reactor::bind_mail(uint8_t kind, MailSink& sink) {
 }
 
 bool Reactor::has_place(CoreId to, uint32_t left_to_others) {
-    auto& box = mesh_.box(id_, to);
-    return box.free_places() > box.places() / 2 + left_to_others;
+    return mesh_.box(id_, to).free_places_but_for_answers() > left_to_others;
 }
 
 bool Reactor::may_request(CoreId to) {
@@ -157,9 +156,7 @@ bool Reactor::may_request(CoreId to) {
 
 void Reactor::post(CoreId to, const Mail& mail, Mail::Role role) {
     assert_own_core();
-    Mail& posted = mesh_.box(id_, to).push(mail);
-    posted.from = id_;
-    posted.role = role;
+    mesh_.box(id_, to).push(mail, role).from = id_;
 }
 
 void Reactor::send(CoreId to, const Mail& mail) {

@@ -59,13 +59,21 @@ class Mailbox {
 
     // Producer's core.
     [[nodiscard]] uint32_t free_places() {
-        head_seen_ = head_.load(std::memory_order_acquire);
+        see_head();
         return mask_ + 1 - (tail_private_ - head_seen_);
     }
+    /// Places of the half that is not for answers: what answers take meanwhile is of their own half.
+    [[nodiscard]] uint32_t free_places_but_for_answers() {
+        see_head();
+        return places() / 2 - std::min(others_, places() / 2);
+    }
     /// Returns the mail in its place, to be completed before hand_over().
-    Mail& push(const Mail& mail) {
+    Mail& push(const Mail& mail, Mail::Role role = Mail::one_way) {
         if (tail_private_ - head_seen_ > mask_) RC_ASSERT(free_places() > 0);
-        return mails_[tail_private_++ & mask_] = mail;
+        if (role != Mail::answer) ++others_;
+        Mail& placed = mails_[tail_private_++ & mask_] = mail;
+        placed.role = role;
+        return placed;
     }
     /// Makes what was pushed visible. Returns whether there was anything.
     bool hand_over() {
@@ -95,10 +103,18 @@ class Mailbox {
     [[nodiscard]] bool has_mail() const { return tail_.load(std::memory_order_seq_cst) != head_private_; }
 
   private:
+    // A place that was given back still holds what this side had put there.
+    void see_head() {
+        for (auto const head = head_.load(std::memory_order_acquire); head_seen_ != head; ++head_seen_) {
+            if (mails_[head_seen_ & mask_].role != Mail::answer) --others_;
+        }
+    }
+
     const uint32_t mask_;
     std::unique_ptr<Mail[]> mails_;
     alignas(64) std::atomic<uint32_t> tail_{0};
     uint32_t tail_private_ = 0, tail_public_ = 0, head_seen_ = 0;  // producer's
+    uint32_t others_ = 0;  // likewise: mails from head_seen_ on that are no answers
     alignas(64) std::atomic<uint32_t> head_{0};
     uint32_t head_private_ = 0, tail_seen_ = 0;  // consumer's
 };

@@ -254,6 +254,27 @@ TEST(Reactor, OneWayMailAndRequestsLeaveHalfOfTheMailboxToAnswers) {
     EXPECT_TRUE(sender.has_place(1));
 }
 
+TEST(Reactor, AnswersThatWaitTakeNoPlacesOfOtherMail) {
+    World world(2, 16);
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 8; ++i)
+            world.request(1, 0);
+        world.turn(1);
+        world.turn(0);
+        for (int i = 0; i < 8; ++i)
+            world.answer(0, 1);
+        world.turn(0);
+        for (uint64_t i = 0; i < 8; ++i) {
+            ASSERT_TRUE(world.reactors[0]->has_place(1)) << i;
+            world.send(0, 1, i);
+        }
+        EXPECT_FALSE(world.reactors[0]->has_place(1));
+        world.turn(0);
+        world.turn(1);
+    }
+    EXPECT_EQ(world.sinks[1]->seen.size(), 3 * 16U);
+}
+
 TEST(Reactor, AWiderWayTakesMoreRequestsAndTheirAnswersAndOtherWaysDoNot) {
     constexpr CoreId kWide = 2;
     World world(3, 8);
