@@ -28,8 +28,10 @@ constexpr Duration kCutEvery = seconds(1);  // while a reader holds it
 constexpr uint32_t kExpireRows = 64;        // that a batch deletes by the way
 constexpr int64_t kFreePagesMin = 1'024;    // and a quarter of the file: then it is cut
 constexpr uint64_t kIdleShare = 16;         // of wal_frames_max: then they are moved while nobody waits
-constexpr uint32_t kFewRequests = 64;       // a batch: somebody may come at any moment and wait
-constexpr uint32_t kRequestsPerLook = 8;    // between two looks at the clock
+constexpr uint32_t kFewRequests = 64;       // a batch: no flood
+constexpr uint32_t kQuietSteps = 8;         // in a row without a request: a flood is over
+constexpr uint32_t kAppendsPerLook = 8;     // to one user each, between two looks at the clock
+constexpr uint32_t kPutOffMax = 8;          // batches of reads in a row without anything being deleted beside
 constexpr uint32_t kSweepSlice = 4;         // rows, likewise
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(16)";
 
@@ -85,6 +87,8 @@ class SqliteLog::Impl {
         cut_if_due();
         measure();
         bool const idle = queue_.empty();
+        quiet_steps_ = idle ? std::min(quiet_steps_ + 1, kQuietSteps) : 0;
+        if (quiet_steps_ == kQuietSteps) few_requests_ = true;
         bool left = false;
         if (down()) {
             answer_while_down();
@@ -117,10 +121,9 @@ class SqliteLog::Impl {
     // nothing of it was done: reads are read anew, and all else is unavailable.
     bool run_batch() {
         bool sweep_left = false;
-        auto const began = time();
         batch_requests_ = batch_users_ = 0;
-        batch_bytes_ = 0;
-        batch_end_ = began + options_.batch_time_max;  // for ever, without a clock
+        batch_bytes_ = rows_new_ = 0;
+        batch_began_ = time();
         bool const done = guarded([&] {
             db_->execute("BEGIN");
             users_.begin(now_, now_ - options_.retention, kExpireRows);
@@ -132,6 +135,7 @@ class SqliteLog::Impl {
                     behind_.push_back(std::move(request));
                     continue;
                 }
+                rows_new_ += rows_of(request);
                 std::visit([this](auto& r) { handle(r); }, request);
             }
             sweep_left = sweep();
@@ -141,7 +145,7 @@ class SqliteLog::Impl {
             commit(changed);
         });
         if (done) {
-            if (sweep_left && fallbacks_.empty() && options_.clock) pace_.took(time() - began);
+            if (sweep_left && fallbacks_.empty() && options_.clock) pace_.took(swept_, time() - batch_began_);
             if (!fallbacks_.empty()) few_requests_ = fallbacks_.size() <= kFewRequests;
             unwritten_.clear();
             users_.committed();
@@ -205,15 +209,23 @@ class SqliteLog::Impl {
         const auto* append = std::get_if<Append>(&next);
         uint32_t const users = append ? static_cast<uint32_t>(append->users.size()) : 0;
         std::size_t const bytes = queued_bytes(next);
+        bool const look = users != 1 || batch_requests_ % kAppendsPerLook == 0;  // others may take long
         bool const fits =
-            batch_requests_ == 0 || (batch_requests_ < options_.batch_requests_max &&
-                                     batch_users_ + users <= options_.batch_users_max &&
-                                     batch_bytes_ + bytes <= options_.batch_bytes_max &&
-                                     (batch_requests_ % kRequestsPerLook != 0 || time() < batch_end_));
+            batch_requests_ == 0 ||
+            (batch_requests_ < options_.batch_requests_max &&
+             batch_users_ + users <= options_.batch_users_max &&
+             batch_bytes_ + bytes <= options_.batch_bytes_max &&
+             (!look || time() < batch_began_ + options_.batch_time_max));  // always, without a clock
         ++batch_requests_;
         batch_users_ += users;
         batch_bytes_ += bytes;
         return fits;
+    }
+
+    /// That a request may bring, at most.
+    static std::size_t rows_of(const Request& request) {
+        if (const auto* append = std::get_if<Append>(&request)) return append->users.size();
+        return only_reads(request) ? 0 : 1;
     }
 
     // What becomes of a request when its batch fails: read again, or answered. Nothing: it is parked. A
@@ -575,15 +587,26 @@ class SqliteLog::Impl {
     /// @return whether anything is left that has to go
     bool sweep() {
         if (!sweep_is_due()) return false;
-        auto const end = time() + options_.sweep_time_max;  // for ever, without a clock
+        // A batch of reads has nothing to sync, and is not made to wait for it.
+        bool const alone = fallbacks_.empty();
+        if (!alone && rows_new_ == 0 && ++put_off_ <= kPutOffMax)
+            return sweeping_ || erasures_.any();  // what is only due may have nothing
         sweeping_ = true;
-        uint32_t rows = pace_.rows(fallbacks_.size());
+        put_off_ = swept_ = 0;
+        // Beside others' writes it may take as long as those have taken, or it would fall behind them.
+        auto const now = time();
+        auto const time_max =
+            alone ? options_.sweep_time_max
+                  : std::max(options_.sweep_time_max, std::min(now - batch_began_, options_.batch_time_max));
+        auto const end = now + time_max;  // for ever, without a clock
+        uint32_t rows = alone ? pace_.rows_alone() : SweepPace::rows_beside(rows_new_);
         while (sweeping_ && rows > 0) {
             uint32_t const slice = std::min(rows, kSweepSlice);
             uint32_t left = slice;
             if (erase_some(left) && sweep_keys(left)) left = users_.sweep(left);
             sweeping_ = left == 0;
             rows -= slice - left;
+            swept_ += slice - left;
             has_freed_ = has_freed_ || left < slice;
             if (time() >= end) break;
         }
@@ -632,10 +655,10 @@ class SqliteLog::Impl {
     Condition condition_ = Condition::healthy;
     bool begun_ = false;  // the file says how it was opened
     WallTime now_, recover_at_;
-    MonoTime batch_end_;
+    MonoTime batch_began_;
     uint32_t batch_requests_ = 0, batch_users_ = 0;
-    std::size_t batch_bytes_ = 0;
-    uint64_t checkpointed_ = 0;  // frames of the write-ahead log, at the last checkpoint
+    std::size_t batch_bytes_ = 0, rows_new_ = 0;  // that this batch may bring
+    uint64_t checkpointed_ = 0;                   // frames of the write-ahead log, at the last checkpoint
     RequestQueue queue_{options_.queue_max, options_.queue_bytes_max};
     std::vector<Effect> effects_;      // of this step, reported when they are durable
     std::vector<Fallback> fallbacks_;  // of each request in this batch
@@ -645,9 +668,11 @@ class SqliteLog::Impl {
     bool cut_is_due_ = false;                            // of the write-ahead log
     RequestQueue::Aside behind_;                         // of this batch, those that go on with the next one
     bool sweeping_ = false;
-    SweepPace pace_{options_.sweep_rows, options_.sweep_time_max};
-    bool few_requests_ = true;  // in the last batch that had any
-    bool has_freed_ = false;    // pages, perhaps, since the file was last cut
+    uint32_t swept_ = 0, put_off_ = 0;  // rows of this transaction; batches in a row
+    SweepPace pace_{options_.sweep_rows, options_.sweep_time_max, static_cast<bool>(options_.clock)};
+    bool few_requests_ = true;  // in the last batch that had any, or it is long ago
+    uint32_t quiet_steps_ = 0;
+    bool has_freed_ = false;  // pages, perhaps, since the file was last cut
     WallTime next_sweep_ = WallTime::min(), next_measure_ = WallTime::min(), cut_at_ = WallTime::min();
     uint64_t bytes_ = 0;
 };

@@ -46,8 +46,9 @@ class SqliteLog final : public Log {
         /// After a transaction that changed something: its requests, and how long the commit took by `clock`.
         std::function<void(uint32_t requests, Duration took)> on_commit;
         std::function<void(Moment)> at;  // for tests: `handled` and `committed`, of what changed something
-        uint32_t sweep_rows = 256;       // of records and keys that have to go, a step; at most
-        Duration sweep_time_max = milliseconds(2);   // the same, its commit included, by `clock`
+        uint32_t sweep_rows = 256;  // of what has to go, a step at most; beside requests, as many as come
+        Duration sweep_time_max =
+            milliseconds(2);  // that those add to a step, its commit included, by `clock`
         Duration look_time_max = milliseconds(300);  // for damage, at the start, by `clock`
         uint64_t wal_frames_max = 4'000;             // pages of 4 KiB; then they are moved into the file
     };

@@ -246,39 +246,105 @@ TEST(Expiry, OfMuchHoldsUpNobodyAndIsWholeForWhoAsks) {
     }
 }
 
-TEST(Expiry, ThatTakesLongGoesInFewerRowsATransactionAndInMoreAgainWhenItDoesNot) {
+/// A disk by whose clock a commit takes a time, and so much more for each row that went.
+struct SlowDisk {
+    explicit SlowDisk(Duration sync) : sync(sync) {
+        auto options = sqlite_options(large(), disk.directory.path);
+        options.retention = hours(10);
+        options.sweep_rows = 256;
+        options.clock = [this] { return now; };
+        options.at = [this](Moment moment) {
+            if (moment != Moment::committed) return;
+            auto const left = disk.harness ? disk.harness->log.figures().notifications : 0;
+            now += this->sync + each_row * static_cast<int>(before > left ? before - left : 0);
+        };
+        disk.open(std::move(options));
+    }
+    Harness& h() { return *disk.harness; }
+    /// Notifications that the next step deletes.
+    uint64_t gone() {
+        before = h().log.figures().notifications;
+        h().log.step(h().now, h().out);
+        auto const count = before - h().log.figures().notifications;
+        before = 0;
+        return count;
+    }
+    std::vector<uint64_t> gone_in(int steps) {
+        std::vector<uint64_t> each;
+        while (steps-- > 0)
+            each.push_back(gone());
+        return each;
+    }
+
     Disk disk;
-    auto options = sqlite_options(large(), disk.directory.path);
-    options.retention = hours(10);
-    options.sweep_rows = 256;
     MonoTime now{};
-    Duration commit = milliseconds(5);
-    options.clock = [&now] { return now; };
-    options.at = [&](Moment moment) { now += moment == Moment::committed ? commit : Duration::zero(); };
-    auto& h = disk.open(std::move(options));
+    Duration sync, each_row = microseconds(50);
+    uint64_t before = 0;
+};
+
+TEST(Expiry, GoesInAsManyRowsATransactionAsTheyMayAddTimeToIt) {
+    for (auto const sync : {microseconds(100), microseconds(20'000)}) {
+        SCOPED_TRACE(sync.count());
+        SlowDisk slow(sync);  // a sync takes what it takes, however few rows there are
+        notify_many(slow.h(), "ada", 6'000);
+        slow.h().now += hours(11);
+        EXPECT_EQ(slow.gone_in(5), (std::vector<uint64_t>{16, 32, 48, 48, 48})) << "2 ms hold 40 more";
+        slow.each_row = microseconds(200);
+        slow.gone_in(2);
+        auto const slower = slow.gone_in(10);
+        EXPECT_LE(*std::max_element(slower.begin(), slower.end()), 32u);
+        slow.each_row = microseconds(1);
+        auto const faster = slow.gone_in(20);
+        EXPECT_EQ(*std::max_element(faster.begin(), faster.end()), 256u);
+        slow.h().run();
+        EXPECT_EQ(slow.h().log.figures().notifications, 0u);
+        expect_sound(slow.disk);
+    }
+}
+
+TEST(Expiry, IsNotSlowedByASyncThatHasBecomeSlower) {
+    SlowDisk slow(milliseconds(1));
+    notify_many(slow.h(), "ada", 10'000);
+    slow.h().now += hours(11);
+    slow.each_row = microseconds(1);
+    EXPECT_EQ(slow.gone_in(20).back(), 256u);
+    slow.sync = milliseconds(8);
+    EXPECT_EQ(slow.gone_in(25).back(), 256u);
+}
+
+TEST(Expiry, DeletesBesideRequestsAsManyRowsAsTheyBring) {
+    SlowDisk slow(milliseconds(5));
+    auto& h = slow.h();
     notify_many(h, "ada", 3'000);
     h.now += hours(11);
-    auto const gone = [&] {
-        auto const before = h.log.figures().notifications;
-        h.log.step(h.now, h.out);
-        return before - h.log.figures().notifications;
-    };
-    std::vector<uint64_t> slices;
-    for (int i = 0; i < 8; ++i)
-        slices.push_back(gone());
-    EXPECT_EQ(slices, (std::vector<uint64_t>{256, 128, 64, 32, 16, 8, 4, 4}));
-    commit = milliseconds(1);  // half of what it may
-    EXPECT_EQ(gone(), 4u);
-    EXPECT_EQ(gone(), 4u);
-    commit = microseconds(100);
-    gone();
-    EXPECT_EQ(gone(), 8u);
-    // Beside requests as many go as come.
+    EXPECT_EQ(slow.gone(), 16u);
     ASSERT_TRUE(h.log.submit(Harness::message_to({"grace"}, "{}")));
-    EXPECT_EQ(gone(), 4u);
-    h.run();
-    EXPECT_EQ(h.log.figures().notifications, 0u);
-    expect_sound(disk);
+    EXPECT_EQ(slow.gone(), 16u);
+    std::vector<std::string> users;
+    for (int i = 0; i < 1'000; ++i)
+        users.push_back("user-" + std::to_string(i));
+    Append append = Harness::message_to({"grace"}, "{}");
+    append.users.clear();
+    for (const auto& user : users)
+        append.users.push_back(UserId{user});
+    ASSERT_TRUE(h.log.submit(std::move(append)));
+    EXPECT_EQ(slow.gone(), 1'000u) << "one publication";
+}
+
+TEST(Expiry, MakesReadsWaitForNoSyncButIsNotPutOffForEver) {
+    SlowDisk slow(milliseconds(5));
+    auto& h = slow.h();
+    notify_many(h, "ada", 1'000);
+    h.now += hours(11);
+    std::vector<uint64_t> beside;
+    for (int i = 0; i < 18; ++i) {
+        ASSERT_TRUE(h.log.submit(Harness::read_request("grace", Read::Mode::everything)));
+        beside.push_back(slow.gone());
+    }
+    std::vector<uint64_t> expected(18, 0);
+    expected[8] = expected[17] = 16;
+    EXPECT_EQ(beside, expected);
+    EXPECT_EQ(slow.gone(), 16u) << "nobody waits";
 }
 
 TEST(Limit, ThatWasLoweredIsReachedByWhoGetsNothingToo) {

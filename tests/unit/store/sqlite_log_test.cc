@@ -329,6 +329,44 @@ TEST(SqliteLog, NeverServesADamagedRowThatTheStartHadNoTimeToLookAt) {
     }
 }
 
+// ---- batches ------------------------------------------------------------------------------------
+
+TEST(SqliteLog, LooksAtTheClockBeforeEachRequestThatMayTakeLong) {
+    Disk disk;
+    auto options = disk.options();
+    MonoTime now{};
+    options.clock = [&now] { return now += milliseconds(1); };
+    options.batch_time_max = milliseconds(5);
+    auto& h = disk.open(options);
+    for (int i = 0; i < 7; ++i)
+        ASSERT_TRUE(h.log.submit(Harness::read_request("ada", Read::Mode::everything)));
+    h.log.step(h.now, h.out);
+    EXPECT_EQ(h.out.answers_of<ReadAnswer>().size(), 5u);
+    h.run();
+    EXPECT_EQ(h.out.answers_of<ReadAnswer>().size(), 7u);
+    for (int i = 0; i < 7; ++i)
+        ASSERT_TRUE(h.log.submit(Harness::message_to({"ada"}, "{}")));
+    h.log.step(h.now, h.out);
+    EXPECT_EQ(h.out.answers_of<AppendAnswer>().size(), 7u) << "each takes microseconds";
+}
+
+TEST(SqliteLog, MovesWhatAFloodLeftInTheWriteAheadLogWhenItIsOver) {
+    Disk disk;
+    auto options = disk.options();
+    options.wal_frames_max = 1'600;  // and 100 while nobody is there
+    auto& h = disk.open(options);
+    for (int i = 0; i < 200; ++i)
+        ASSERT_TRUE(h.log.submit(Harness::message_to({std::to_string(i)}, std::string(4'000, 'x'))));
+    h.log.step(h.now, h.out);
+    auto const moved = [&] { return std::filesystem::file_size(disk.file()) > 200 * 4'096; };
+    for (int i = 0; i < 4; ++i)
+        h.log.step(h.now, h.out);
+    EXPECT_FALSE(moved()) << "its next part may come";
+    for (int i = 0; i < 6; ++i)
+        h.log.step(h.now, h.out);
+    EXPECT_TRUE(moved());
+}
+
 // ---- a disk that refuses ------------------------------------------------------------------------
 
 TEST(SqliteLog, RefusesWritesWhileTheDiskDoesAndServesWhatIsThere) {
