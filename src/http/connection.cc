@@ -213,7 +213,7 @@ void Connection::end() {
     phase_ = Phase::ending;
     reading_.reset();
     release_body();
-    ahead_ = {};
+    std::string().swap(ahead_);
     set_deadline(MonoTime::max());
     stream_.finish();
     stream_.resume_receive();
@@ -502,7 +502,8 @@ void Server::give_back(std::unique_ptr<Reading> reading) {
     reading->head.reset();
     reading->body_parser = {};
     reading->body.clear();
-    if (reading->body.capacity() > kSpareBodyBytesMax) reading->body = {};
+    if (reading->body.capacity() > kSpareBodyBytesMax)
+        std::string().swap(reading->body);  // assigning keeps the memory
     spare_readings_.push_back(std::move(reading));
 }
 

@@ -263,7 +263,7 @@ void FramePool::GiveBack::operator()(Partial* partial) const noexcept {
     pool.bytes_held_ -= sizeof(Partial) + partial->message.capacity();
     if (pool.spare_partials_.size() >= kSparesMax) return;
     std::vector<char> buffer = std::move(partial->message);
-    if (buffer.capacity() > kSpareBufferBytesMax) buffer = {};
+    if (buffer.capacity() > kSpareBufferBytesMax) buffer = std::vector<char>();  // `= {}` keeps it
     buffer.clear();
     *partial = Partial{.pool = &pool, .message = std::move(buffer)};
     pool.spare_partials_.push_back(std::move(owned));

@@ -178,6 +178,15 @@ TEST(HttpConnection, BodiesAreBoundedTogether) {
     EXPECT_EQ(world.server.metrics.body_bytes.value(), 0U);
 }
 
+TEST(HttpConnection, ALargeBodyLeavesNoLargeBufferForTheNext) {
+    World world;
+    auto const file = world.connect();
+    world.ask(file, post("/a", std::string(200'000, 'x')));
+    EXPECT_GE(world.app.body_capacity, 200'000U);
+    world.ask(file, post("/b", "x"));
+    EXPECT_LE(world.app.body_capacity, 16U * 1024);
+}
+
 TEST(HttpConnection, ConnectionsAboveTheMaximumAreTold) {
     ServerLimits limits;
     limits.connections_max = 2;

@@ -30,6 +30,7 @@ struct App final : RequestHandler {
     void on_request(RequestHandle handle, Request& request) override {
         std::string answer = std::string(request.head.path) + "|" + request.body;
         handled.push_back(answer);
+        body_capacity = request.body.capacity();
         if (request.head.path == "/big") answer.append(big_bytes, 'x');
         waiting.push_back({handle, std::move(answer)});
         if (at_once) answer_next();
@@ -48,7 +49,7 @@ struct App final : RequestHandler {
 
     Server* server = nullptr;
     bool at_once = true, close = false;
-    size_t big_bytes = 0;
+    size_t big_bytes = 0, body_capacity = 0;  // of the last request's body
     uint32_t heads = 0;
     std::vector<std::string> handled;
     std::vector<std::pair<RequestHandle, std::string>> waiting;

@@ -73,5 +73,20 @@ TEST(DecoderAllocations, ASecondPartialMessageReusesTheFirstOnesMemory) {
     EXPECT_EQ(counter.bytes, 2U * 16 * 1024);
 }
 
+TEST(DecoderAllocations, ALargePartialMessageLeavesNoLargeBufferForTheNext) {
+    FramePool pool;
+    Counter counter;
+    CodecLimits const limits{.message_bytes_max = 256 * 1024};
+    {
+        Decoder decoder;
+        decoder.feed(pool, limits, fragmented(Opcode::text, std::string(200'000, 'x'), 100'000), counter);
+    }
+    EXPECT_EQ(counter.bytes, 200'000U);
+    Decoder decoder;
+    decoder.feed(pool, limits, masked(Opcode::text, "x", false), counter);
+    EXPECT_LE(pool.bytes_held(), 32U * 1024);
+    EXPECT_GT(pool.bytes_held(), 0U);
+}
+
 }  // namespace
 }  // namespace rc::ws
