@@ -20,6 +20,7 @@ constexpr uint32_t kBatchBytesPerSlice = 256 * 1024;
 // Lines of all batches that wait for their outcome, and of them those that no log keeps. The other places on
 // the way to the store, and to a core, are for single publications.
 constexpr uint32_t kBatchOutstandingMax = 768, kBatchLiveMax = 256;
+constexpr std::size_t kBatchOutstandingBytesMax = 16ULL << 20;  // of such lines, likewise of a core's batches
 static_assert(kBatchOutstandingMax <= limits::kStoreMailboxPlaces / 2 * 3 / 4);
 static_assert(kBatchLiveMax <= limits::kMailboxPlaces / 2 / 2);
 constexpr uint64_t kSmallBodyBytesMax = 64ULL * 1024;
@@ -112,8 +113,10 @@ struct Api::Batch {
     std::size_t cursor = 0;
     uint64_t line = 0;                   // of the last one that was taken, from 1
     uint32_t outstanding = 0, live = 0;  // lines that wait for their outcome; of them those that no log keeps
-    bool keyed_outstanding =
-        false;  // what follows a line with a key waits for its outcome, to keep the order
+    std::size_t outstanding_bytes = 0;   // of them, as they came
+    // What follows a line with a key waits for its outcome, to keep the order.
+    bool keyed_outstanding = false;
+    bool live_next = false;  // the line at the cursor was decoded, and waits: no log keeps it
     uint64_t accepted = 0;
     std::vector<Rejected> rejected;  // the first of them, in no order
 
@@ -130,8 +133,9 @@ struct Api::Batch {
     }
     /// Takes no further line.
     void drop_rest() {
-        body = {};
+        std::string().swap(body);  // assigning would keep its memory
         cursor = 0;
+        live_next = false;
     }
 };
 
@@ -442,9 +446,12 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
     auto const batches = static_cast<uint32_t>(batches_.size());
     uint32_t const share = std::max(1U, kBatchOutstandingMax / batches);
     uint32_t const live_share = std::max(1U, kBatchLiveMax / batches);
+    std::size_t const bytes_share = kBatchOutstandingBytesMax / batches;  // and one line beyond it
     for (uint32_t n = 0; n < kBatchLinesPerSlice && batch->cursor < std::min(batch->body.size(), slice_end);
          ++n) {
         if (batch->outstanding >= share || batch->keyed_outstanding) return false;
+        if (batch->outstanding_bytes > bytes_share) return false;
+        if (batch->live_next && batch->live >= live_share) return false;
         auto const rest = std::string_view(batch->body).substr(batch->cursor);
         auto const end = std::min(rest.find('\n'), rest.size());
         auto const line = rest.substr(0, end);
@@ -465,26 +472,31 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
             bool const keyed = decoded->idempotency_key.has_value();
             if (keyed && batch->outstanding > 0) return false;
             bool const live = decoded->target.users.empty() || !decoded->store;
+            batch->live_next = live;
             if (live && batch->live >= live_share) return false;
             auto const key = std::exchange(decoded->idempotency_key, {});
-            bool const begun = publisher_.publish(std::move(*decoded), key, true,
-                                                  [batch, number, keyed, live](PublishOutcome&& outcome) {
-                                                      --batch->outstanding;
-                                                      batch->live -= live ? 1 : 0;
-                                                      if (keyed) batch->keyed_outstanding = false;
-                                                      if (outcome.error) {
-                                                          batch->reject(number, std::move(*outcome.error));
-                                                      } else {
-                                                          ++batch->accepted;
-                                                      }
-                                                  });
+            bool const begun =
+                publisher_.publish(std::move(*decoded), key, true,
+                                   [batch, number, keyed, live, bytes = end](PublishOutcome&& outcome) {
+                                       --batch->outstanding;
+                                       batch->outstanding_bytes -= bytes;
+                                       batch->live -= live ? 1 : 0;
+                                       if (keyed) batch->keyed_outstanding = false;
+                                       if (outcome.error) {
+                                           batch->reject(number, std::move(*outcome.error));
+                                       } else {
+                                           ++batch->accepted;
+                                       }
+                                   });
             if (!begun) return true;  // no place now: the same line again on the next turn
             ++batch->outstanding;
+            batch->outstanding_bytes += end;
             batch->live += live ? 1 : 0;
             batch->keyed_outstanding = keyed;
         }
         batch->cursor = next;
         batch->line = number;
+        batch->live_next = false;
     }
     return batch->cursor < batch->body.size();
 }

@@ -23,7 +23,8 @@ reactor::CoreId LiveSequencer::home_of_user(const UserId& user) const {
 }
 
 bool LiveSequencer::has_place(reactor::CoreId home) {
-    return home == reactor_.id() ? reactor_.has_place(home) : reactor_.may_request(home);
+    if (home != reactor_.id()) return reactor_.may_request(home);
+    return reactor_.has_place(home) && waiting_.size() < reactor_.mesh().box(home, home).places() / 2;
 }
 
 void LiveSequencer::publish(reactor::CoreId home, std::shared_ptr<const LivePublication> publication,
@@ -48,11 +49,13 @@ void LiveSequencer::judge(Asked asked) {
     if (waiting_.empty() && post(asked)) {
         verdicts_.push_back({asked.from, asked.token, true});
     } else if (asked.may_wait || !waiting_.empty()) {
-        // Behind a batch it keeps its place in the order; what may be open between two cores bounds this.
+        // Behind a batch it keeps its place in the order. What may be open between two cores bounds this, and
+        // has_place() what comes from this core itself.
         waiting_.push_back(std::move(asked));
+        reactor_.stay_awake();  // this turn's slice may be over
     } else {
         verdicts_.push_back({asked.from, asked.token, false});
-        reactor_.stay_awake();  // what was posted does so by its own mail
+        reactor_.stay_awake();  // where it was posted, its own mail in this core's mailbox does that
     }
 }
 

@@ -122,11 +122,14 @@ class TestWorld {
     }
     /// Turns of those alone who do not sleep, until nobody is awake: what nobody wakes a core for is not
     /// done.
-    void settle_awake() {
+    /// @param rounds_max  for where somebody is awake until another core is thawed
+    void settle_awake(int rounds_max = 100'000) {
         auto const awake = [this](uint32_t i) {
+            if (frozen_[i]) return false;
             return rig_.ring(i).busy() || rig_.ring(i).last_wait() <= Duration::zero() || rig_.has_mail(i);
         };
-        for (bool any = true; any;) {
+        bool any = true;
+        for (int round = 0; any && round < rounds_max; ++round) {
             any = false;
             for (uint32_t i = 0; i < rig_.size(); ++i) {
                 if (!awake(i)) continue;

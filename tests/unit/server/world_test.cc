@@ -1,6 +1,7 @@
 // Sessions, publishers and the store together, with a moved clock and an order by chance.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <set>
@@ -362,6 +363,89 @@ TEST(World, ABatchBehindAnotherRequestIsBegunAtOnce) {
     auto const answers = api.take();
     ASSERT_EQ(answers.size(), 2U);
     EXPECT_EQ(answers[1].body, R"({"accepted":2,"rejected":[]})");
+}
+
+/// A core with all its places for batches at another one taken, which is frozen; 0 is the home of `topic`.
+struct FullWorld {
+    FullWorld() : world({.workers = 2, .mailbox_places = 8}) {
+        topic = *std::find_if(kTopics.begin(), kTopics.end(),
+                              [this](auto t) { return world.core(0).sequencer().home_of_topic(t) == 0; });
+        api = std::make_unique<TestWorld::ApiClient>(world, 0);
+        world.settle();
+        world.freeze(1);
+        post_lines(3);  // of the half that is not for answers, and but for one
+        EXPECT_EQ(answers(), 1U);
+    }
+    void post_lines(int lines) {
+        std::string batch;
+        for (int i = 0; i < lines; ++i)
+            batch += to_topic(i, topic) + "\n";
+        api->post("/api/publish", batch, "Content-Type: application/x-ndjson\r\n");
+        world.settle_awake(100);
+    }
+    std::size_t answers() { return api->take().size(); }
+
+    TestWorld world;
+    std::string topic;
+    std::unique_ptr<TestWorld::ApiClient> api;
+};
+
+TEST(World, ACoreDoesNotSleepWhileALineWaitsForAPlace) {
+    FullWorld full;
+    full.post_lines(1);
+    EXPECT_EQ(full.answers(), 0U);
+    full.world.thaw(1);
+    full.world.settle_awake();
+    EXPECT_EQ(full.answers(), 1U);
+}
+
+TEST(World, WhatWaitsBehindALineOfTheSameCoreHasABound) {
+    FullWorld full;
+    full.post_lines(1);
+    std::vector<std::unique_ptr<TestWorld::ApiClient>> apis;
+    for (int i = 0; i < 10; ++i) {
+        apis.push_back(std::make_unique<TestWorld::ApiClient>(full.world, 0));
+        apis.back()->post("/api/publish", to_topic(i, full.topic));
+        full.world.settle_awake(100);
+    }
+    auto const statuses = [&apis] {
+        std::map<int, int> count;
+        for (auto& api : apis) {
+            for (const auto& answer : api->take())
+                ++count[answer.status];
+        }
+        return count;
+    };
+    EXPECT_EQ(statuses(), (std::map<int, int>{{503, 7}})) << "four wait: the line and three behind it";
+    full.world.thaw(1);
+    full.world.settle();
+    EXPECT_EQ(statuses(), (std::map<int, int>{{200, 3}}));
+    EXPECT_EQ(full.answers(), 1U);
+}
+
+TEST(World, BatchesHoldNoMoreThanSomeBytesOnTheirWay) {
+    TestWorld world({.workers = 1});
+    TestWorld::ApiClient one(world, 0), two(world, 0);
+    world.settle();
+    world.freeze(1);  // the store
+    std::string batch;
+    std::string const line = R"({"type":"x","userId":"u","data":")" + std::string(60'000, 'x') + "\"}\n";
+    for (int i = 0; i < 250; ++i)
+        batch += line;
+    for (auto* api : {&one, &two})
+        api->post("/api/publish", batch, "Content-Type: application/x-ndjson\r\n");
+    world.settle_awake();
+    auto& to_store = world.core(0).reactor().mesh().box(0, 1);
+    auto const under_way = (to_store.places() - to_store.free_places()) * line.size();
+    EXPECT_GT(under_way, 14U << 20);
+    EXPECT_LE(under_way, (16U + 8U) << 20) << "all, while it was alone, and a half";
+    world.thaw(1);
+    world.settle();
+    for (auto* api : {&one, &two}) {
+        auto const answers = api->take();
+        ASSERT_EQ(answers.size(), 1U);
+        EXPECT_EQ(answers[0].body, R"({"accepted":250,"rejected":[]})");
+    }
 }
 
 TEST(World, ABatchWaitsForPlacesAndKeepsItsOrder) {
