@@ -40,7 +40,7 @@ class Running:
 
     def __init__(self, server, work):
         self.directory = tempfile.TemporaryDirectory()
-        self.port, self.api_port = free_port(), free_port()
+        self.port, self.api_port, self.nats_port = free_port(), free_port(), free_port()
         self.processes, self.commands, self.gateway = [], [], None
         self.arguments = ["--url", f"ws://127.0.0.1:{self.port}/ws"]
         if work.load[0] in ("fanout", "targeted"):
@@ -60,7 +60,9 @@ class Running:
     def plain(self, command):
         """The command as it stands in the results: no path of this machine, no port that was chosen by chance."""
         text = " ".join(map(str, command)).replace(self.directory.name, "DIRECTORY").replace(f"{TOP}/", "")
-        return text.replace(str(self.port), "7000").replace(str(self.api_port), "7001")
+        for port, name in zip((self.port, self.api_port, self.nats_port), ("7000", "7001", "7002")):
+            text = text.replace(str(port), name)
+        return text
 
     @staticmethod
     def worker_of(pid):
@@ -105,13 +107,12 @@ class Running:
 
     def start_nats(self, work):
         self.arguments += ["--dialect", "nats"]
-        nats_port = free_port()
         conf = (PEERS / "nats.conf").read_text()
         path = Path(self.directory.name) / "nats.conf"
-        path.write_text(conf.replace("{port}", str(self.port)).replace("{nats_port}", str(nats_port)))
+        path.write_text(conf.replace("{port}", str(self.port)).replace("{nats_port}", str(self.nats_port)))
         self.run(["nats-server", "-c", path], self.port)
         if "--api" in self.arguments:
-            self.gateway = self.run(["node", NODE / "nats_gateway.mjs", self.api_port, nats_port], self.api_port,
+            self.gateway = self.run(["node", NODE / "nats_gateway.mjs", self.api_port, self.nats_port], self.api_port,
                                     LOAD_CPU)
 
     def start_nchan(self, work):

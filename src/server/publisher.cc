@@ -1,7 +1,5 @@
 #include "publisher.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 

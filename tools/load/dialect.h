@@ -30,9 +30,8 @@ class DialectSink {
 };
 
 /// Takes a text of the server's, the greeting included.
-/// @param subscription  the subscribe's `data` object as ringcast takes it, `{"userId":7,"topics":["t"]}`:
-/// for
-///                      Socket.IO what the event `subscribe` carries
+/// @param subscription  what the event `subscribe` carries: its `data` object as ringcast takes it,
+///                      `{"userId":7,"topics":["t"]}`
 void hear_socketio(std::string_view text, std::string_view subscription, DialectSink& sink);
 /// Likewise; a text may hold several messages. @param subjects  to subscribe to, each `SUB subject id\r\n`
 void hear_nats(std::string_view text, std::string_view subjects, DialectSink& sink);

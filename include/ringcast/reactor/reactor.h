@@ -75,7 +75,7 @@ class Reactor : public CoreBound {
     /// Answers a request: its place is kept by the rule of halves.
     void answer(CoreId to, const Mail& mail);
     /// Makes what is queued visible now: what an answer of this turn promises has to be there before it.
-    /// Sleepers are woken at the turn's end as ever.
+    /// Sleepers are woken at the turn's end alone.
     void hand_over();
 
     [[nodiscard]] const metrics::Histogram& turn_times() const { return turn_times_; }
