@@ -1,5 +1,7 @@
 #include "ringcast/reactor/core_group.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <barrier>
@@ -28,11 +30,21 @@ struct Start {
     return ::setpriority(PRIO_PROCESS, 0, nice) == 0;
 }
 
+[[nodiscard]] bool run_on(const std::vector<uint32_t>& cpus) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (auto const cpu : cpus)
+        CPU_SET(cpu, &set);
+    return ::pthread_setaffinity_np(::pthread_self(), sizeof(set), &set) == 0;
+}
+
 void run_core(CoreId id, const CorePlan& plan, Mesh& mesh, io::Clock& clock, Start& start,
               const std::function<void()>& ready) {
     if (plan.cpu && !pin_this_thread(*plan.cpu)) {
         log::warning("{}: the sandbox refuses to pin it to CPU {}; it runs unpinned", plan.name, *plan.cpu);
     }
+    if (!plan.cpu && !plan.cpus.empty() && !run_on(plan.cpus))
+        log::warning("{}: the sandbox refuses to keep it to some CPUs; it runs on any", plan.name);
     if (plan.nice > 0 && !be_nice(plan.nice))
         log::warning("{}: the sandbox refuses to lower its priority", plan.name);
     auto ring = io::make_uring(plan.ring);

@@ -181,12 +181,18 @@ Result<void> run(const Config& config, const RunOptions& options) {
     ControlProgram* control = nullptr;  // lives while the cores run
     io::UringOptions const small{
         .submissions = 64, .buffers = 8, .buffer_bytes = 4096, .direct_files_max = 1};
-    // Where a CPU has no worker, the store's thread neither waits for one nor holds one up.
-    auto const store_cpu = workers < cpus.size() ? std::optional(cpus[workers]) : std::nullopt;
-    plans.push_back({"store", store_cpu, small, [&](reactor::Reactor& reactor) {
-                         return std::make_unique<StoreHost>(reactor, workers, std::move(*log),
-                                                            shared.store_metrics, options.at);
-                     }});
+    // Where CPUs have no worker, the store's thread neither waits for one nor holds one up.
+    auto const spare =
+        cpus.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(workers, cpus.size()));
+    plans.push_back({.name = "store",
+                     .cpu = std::nullopt,
+                     .ring = small,
+                     .make =
+                         [&](reactor::Reactor& reactor) {
+                             return std::make_unique<StoreHost>(reactor, workers, std::move(*log),
+                                                                shared.store_metrics, options.at);
+                         },
+                     .cpus = {spare, cpus.end()}});
     if (token_host_id) {
         plans.push_back({"tokens", std::nullopt, small,
                          [&](reactor::Reactor& reactor) {

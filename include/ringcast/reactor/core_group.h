@@ -27,6 +27,7 @@ struct CorePlan {
     io::UringOptions ring;
     std::function<std::unique_ptr<CoreProgram>(Reactor&)> make;
     int nice = 0;  // as in setpriority(2): above 0 it gives way to other threads where there are too few CPUs
+    std::vector<uint32_t> cpus = {};  // without `cpu`: it runs on these alone; none: anywhere
 };
 
 /// Runs one thread a plan, the last plan on the calling thread, until all programs have ended.

@@ -283,5 +283,29 @@ TEST(Threads, ACoreGroupIsReadyWhenEveryCoreHasHadATurn) {
     }
 }
 
+TEST(Threads, AThreadKeepsToTheCpusOfItsPlan) {
+    auto clock = io::make_system_clock();
+    Mesh mesh(2, 16);
+    std::atomic<bool> end{false};
+    std::atomic<uint32_t> began{0};
+    std::vector<uint32_t> const wanted{usable_cpus().back()};
+    std::vector<uint32_t> kept;
+    auto const idle = [&](Reactor& reactor) { return std::make_unique<Idler>(reactor, end, began); };
+    std::vector<CorePlan> plans;
+    plans.push_back({.name = "kept",
+                     .cpu = std::nullopt,
+                     .ring = kSmallRing,
+                     .make =
+                         [&](Reactor& reactor) {
+                             kept = usable_cpus();
+                             return idle(reactor);
+                         },
+                     .cpus = wanted});
+    plans.push_back({"idler", std::nullopt, kSmallRing, idle});
+    auto const ran = run_cores(mesh, *clock, plans, [&] { end = true; });
+    if (!ran) GTEST_SKIP() << ran.error().message;
+    EXPECT_EQ(kept, wanted);
+}
+
 }  // namespace
 }  // namespace rc::reactor
