@@ -16,8 +16,6 @@ constexpr int64_t kLookCost = 1;
 constexpr int64_t kKeptPart = 4;
 // What one fan-out may do before the next gets its turn.
 constexpr int64_t kTurnCost = 64 * kDeliveryCost;
-// How far ahead a slot's coming turn is announced: a delivery takes about as long as a cache miss.
-constexpr uint32_t kPrefetchAhead = 8;
 // Of a burst: what is copied for it, and what a connection that does not read may hold more than others.
 constexpr std::size_t kBurstMax = 64;
 constexpr std::size_t kBurstBytesMax = 64 * 1024;
@@ -157,7 +155,7 @@ bool Fanouts::users_are_older(const Lane& lane) const {
 
 // What waits for the next connection of this list and can be brought to it at once: all that nothing of
 // another lane comes between. Null: no more than one.
-const Burst* Fanouts::gather(Lane& lane) {
+const Burst* Fanouts::burst_of(Lane& lane) {
     auto const& waiting = lane.waiting;
     if (waiting.size() < 2) return nullptr;
     uint64_t before = users_waiting() ? users_->waiting.front().number : UINT64_MAX;
@@ -193,7 +191,7 @@ int64_t Fanouts::run_list(Lane& lane, int64_t allowance, Receiver& receiver) {
         auto const& broadcasts = lanes_.front()->waiting;
         bool const may_wait = lane.topic == kNone ? turns_.size() > 1
                                                   : !broadcasts.empty() && broadcasts.front().number < number;
-        const Burst* const burst = list.left() > 0 ? gather(lane) : nullptr;
+        const Burst* const burst = list.left() > 0 ? burst_of(lane) : nullptr;
         for (; allowance > 0 && list.left() > 0; allowance -= kDeliveryCost) {
             SubscriberSlot const slot(list.peek());
             if (may_wait && catch_up(slot.value, number, receiver)) continue;
@@ -203,8 +201,6 @@ int64_t Fanouts::run_list(Lane& lane, int64_t allowance, Receiver& receiver) {
             } else {
                 list.next();
             }
-            if (list.left() >= kPrefetchAhead)
-                receiver.prefetch(SubscriberSlot(list.peek(kPrefetchAhead - 1)));
             if (at_once) {
                 allowance -= kLookCost * static_cast<int64_t>(burst->publications.size() - 1);
                 receiver.deliver_burst(slot, *burst);

@@ -17,7 +17,7 @@ namespace rc::hub {
 /// to the next part: the last of its own changes places with it, and the border moves. Who leaves is
 /// replaced by the last of its own part, that one by the last of the next part, and so on: no place is ever
 /// empty, nobody else changes parts. Without fan-outs there is one part, and this is the plain swap with the
-/// last. Cost: O(1) amortised, but remove() O(fan-outs).
+/// last. Cost: O(1) amortised, but remove() O(fan-outs) and sort() O(n log n), which sort_due() bounds.
 class SubscriberList {
   public:
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(places_.size()); }
@@ -25,6 +25,7 @@ class SubscriberList {
 
     /// @return the index; its holder keeps it, and moved() tells when it changes.
     uint32_t add(uint32_t slot) {
+        if (!places_.empty() && slot < places_.back()) ++displaced_;
         places_.push_back(slot);
         return size() - 1;
     }
@@ -33,7 +34,7 @@ class SubscriberList {
     void remove(uint32_t index, Moved&& moved) {
         RC_ASSERT(index < size());
         auto fill = [&](uint32_t from) {
-            if (from != index) moved(places_[index] = places_[from], index);
+            if (from != index) displace(index, places_[from], moved);
             index = from;
         };
         for (auto& end : ends_)
@@ -69,10 +70,10 @@ class SubscriberList {
         for (uint32_t fanout = 1; fanout < count; ++fanout) {
             uint32_t const last = --ends_[fanout];
             if (last == index) continue;
-            moved(places_[index] = places_[last], index);
+            displace(index, places_[last], moved);
             index = last;
         }
-        if (places_[index] != slot) moved(places_[index] = slot, index);
+        if (places_[index] != slot) displace(index, slot, moved);
     }
     /// The oldest fan-out that this place waits for, counted from the oldest of all; fanouts(): none.
     [[nodiscard]] uint32_t waits_for(uint32_t index) const {
@@ -85,31 +86,26 @@ class SubscriberList {
         RC_ASSERT(fanout < fanouts());
         uint32_t const last = --ends_[fanout];
         if (last == index) return;
-        std::swap(places_[index], places_[last]);
-        moved(places_[index], index);
-        moved(places_[last], last);
+        uint32_t const slot = places_[index];
+        displace(index, places_[last], moved);
+        displace(last, slot, moved);
     }
 
-    /// Whether it is worth to sort(): more than a tenth of the slots stand before a lower one.
-    /// Cost: reads the list once, some 2 ns for eight slots.
-    [[nodiscard]] bool disordered() const {
-        if (size() < kSortedFrom) return false;
-        uint32_t descents = 0;
-        for (std::size_t i = 1; i < places_.size(); ++i)
-            descents += places_[i] < places_[i - 1] ? 1U : 0U;
-        return descents > size() / 10;
+    /// Whether it is worth to sort(): since the last time more than a tenth of the slots came to a place out
+    /// of order, and no fan-out is under way. Lists that would hold a turn up for long stay as they are.
+    /// Cost: O(1).
+    [[nodiscard]] bool sort_due() const {
+        return displaced_ > size() / 10 && ends_.empty() && size() >= kSortedFrom && size() <= kSortedUpTo;
     }
-    /// Puts the slots of each part in order. @param moved  as for remove(), for every slot
+    /// Puts the slots in order. Only without fan-outs. @param moved  as for remove()
     template <class Moved>
     void sort(Moved&& moved) {
-        uint32_t begin = 0;
-        for (std::size_t part = 0; part <= ends_.size(); ++part) {
-            uint32_t const end = part < ends_.size() ? ends_[part] : size();
-            std::sort(places_.begin() + begin, places_.begin() + end);
-            begin = end;
-        }
+        RC_ASSERT(ends_.empty());
+        auto const before = places_;
+        std::sort(places_.begin(), places_.end());
         for (uint32_t i = 0; i < size(); ++i)
-            moved(places_[i], i);
+            if (places_[i] != before[i]) moved(places_[i], i);
+        displaced_ = 0;
     }
 
     /// Places in memory.
@@ -119,11 +115,17 @@ class SubscriberList {
         RC_ASSERT(places_.empty() && ends_.empty());
         std::vector<uint32_t>().swap(places_);
         std::vector<uint32_t>().swap(ends_);
+        displaced_ = 0;
     }
 
   private:
     static constexpr std::size_t kCapacityKept = 256;
-    static constexpr uint32_t kSortedFrom = 256;
+    static constexpr uint32_t kSortedFrom = 256, kSortedUpTo = 16'384;
+    template <class Moved>
+    void displace(uint32_t index, uint32_t slot, Moved&& moved) {
+        moved(places_[index] = slot, index);
+        ++displaced_;
+    }
     // A crowd has left: room for twice as many as stayed.
     void shrink() {
         std::vector<uint32_t> fewer;
@@ -134,6 +136,7 @@ class SubscriberList {
 
     std::vector<uint32_t> places_;
     std::vector<uint32_t> ends_;  // never descending
+    uint32_t displaced_ = 0;      // since the last sort
 };
 
 }  // namespace rc::hub

@@ -237,7 +237,7 @@ void Tables::next(uint32_t topic, uint32_t count) {
 
 void Tables::put_in_order(uint32_t topic) {
     auto& list = list_of(topic);
-    if (!list.disordered()) return;
+    if (!list.sort_due()) return;
     list.sort([&](uint32_t moved, uint32_t place) { place_in_list(moved, topic) = place; });
 }
 

@@ -142,8 +142,8 @@ struct Tables {
     void serve(uint32_t slot, uint32_t topic);
     /// The next one of that list gets the oldest `count` fan-outs over it at once.
     void next(uint32_t topic, uint32_t count);
-    /// Puts the list in the order of the slots if much of it is not: sockets that were made one after the
-    /// other lie side by side in the kernel's memory too.
+    /// Puts the list in the order of the slots if that is due: sockets that were made one after the other lie
+    /// side by side in the kernel's memory too.
     void put_in_order(uint32_t topic);
 
     struct TopicNames {

@@ -89,6 +89,45 @@ TEST(SubscriberListMemory, ShrinksWhenACrowdLeaves) {
     EXPECT_EQ(left.size(), 1'000U);
 }
 
+// In whose order: 0, 1, 2 and so on, and then `leave` leave of them.
+SubscriberList thinned(uint32_t count, uint32_t leave) {
+    SubscriberList list;
+    for (uint32_t i = 0; i < count; ++i)
+        list.add(i);
+    EXPECT_FALSE(list.sort_due()) << "who come in order stand in order";
+    while (leave-- > 0)
+        list.remove(0, [](uint32_t, uint32_t) {});
+    return list;
+}
+
+TEST(SubscriberListOrder, IsDueWhenATenthWasDisplacedAndThenNoMore) {
+    EXPECT_FALSE(thinned(1'100, 100).sort_due());
+    auto list = thinned(1'101, 101);
+    ASSERT_TRUE(list.sort_due());
+    list.begin_fanout();
+    EXPECT_FALSE(list.sort_due()) << "while a fan-out is under way";
+    while (list.left() > 0)
+        list.next();
+    list.end_fanout();
+    ASSERT_TRUE(list.sort_due());
+    std::vector<uint32_t> place(1'101, UINT32_MAX);
+    for (uint32_t i = 0; i < list.size(); ++i)
+        place[list.slot(i)] = i;
+    list.sort([&](uint32_t slot, uint32_t index) { place[slot] = index; });
+    EXPECT_FALSE(list.sort_due());
+    for (uint32_t i = 0; i < list.size(); ++i) {
+        EXPECT_EQ(place[list.slot(i)], i);
+        EXPECT_TRUE(i == 0 || list.slot(i - 1) < list.slot(i));
+    }
+}
+
+TEST(SubscriberListOrder, NeitherAShortListNorOneThatWouldTakeLongIsSorted) {
+    EXPECT_FALSE(thinned(400, 145).sort_due());
+    EXPECT_TRUE(thinned(400, 144).sort_due());
+    EXPECT_TRUE(thinned(20'000, 20'000 - 16'384).sort_due());
+    EXPECT_FALSE(thinned(20'000, 20'000 - 16'385).sort_due());
+}
+
 TEST(ShardMemory, NamesAreFoundWhileACrowdOfThemComesAndLeaves) {
     Shard shard{{1, 2}};
     std::mt19937 chance(3);
