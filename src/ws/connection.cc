@@ -166,7 +166,8 @@ std::string_view Connection::take_handshake(std::string_view bytes) {
 }
 
 void Connection::answer_request(const RequestVerdict& verdict) {
-    if (state_ != State::handshake) return;
+    // It may have been given up in this very turn: begin_close() changes no state here.
+    if (state_ != State::handshake || closing()) return;
     auto const early = std::move(beginning().early);
     bool const opened = conclude(verdict);
     Stream::resume_receive();

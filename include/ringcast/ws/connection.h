@@ -80,7 +80,8 @@ class Connection : protected net::Stream {
                             Begins begins = Begins::with_handshake);
 
     /// The verdict that on_request() left open. on_open() and what the client has sent meanwhile follow
-    /// inside this call. Ignored when the handshake's deadline or the client has ended it.
+    /// inside this call. Ignored when the handshake's deadline, abort() or the client has
+    /// ended it.
     void answer_request(const RequestVerdict& verdict);
 
     /// Queues a whole frame for the end of the turn; ignored unless open.
@@ -97,6 +98,8 @@ class Connection : protected net::Stream {
     /// Ends it without a word.
     void abort() { begin_close(); }
 
+    /// A WebSocket without a close from either side. After abort(), or a reset, it stays so until
+    /// on_closed(): what is sent then is dropped.
     [[nodiscard]] bool is_open() const { return state_ == State::open; }
     /// It has not become a WebSocket: no request yet, or its refusal is on its way.
     [[nodiscard]] bool in_handshake() const {

@@ -197,6 +197,21 @@ TEST(Connection, AHandshakeHasTenSecondsHoweverItTrickles) {
     }
 }
 
+TEST(Connection, AVerdictBehindItsAbortOpensNothing) {
+    Client client;
+    client.verdict.pending = true;
+    client.open();
+    client.deliver(kRequest);
+    client.connection->abort();
+    client.connection->answer_request({});
+    EXPECT_EQ(client.opens, 0U);
+    EXPECT_FALSE(client.connection->is_open());
+    client.core.settle();
+    EXPECT_TRUE(client.closed);
+    EXPECT_EQ(client.socket().take_sent(), "");
+    EXPECT_EQ(client.endpoint.metrics.handshakes.value(), 0U);
+}
+
 TEST(Connection, AnOpenConnectionMayBeIdle) {
     Client client;
     client.upgrade();
