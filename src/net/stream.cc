@@ -117,10 +117,10 @@ void Stream::drop_unsent() {
         frames_.pop_last();
 }
 
-void Stream::start_receive() {
+void Stream::start_receive(bool readable) {
     if (state_ != State::open || receive_.in_flight() || receive_paused_ || end_seen_ || parked_) return;
     auto& ring = table().reactor_.ring();
-    polling_ = waits_ == Waits::poll;
+    polling_ = waits_ == Waits::poll && !readable;
     if (polling_) return ring.await_bytes(receive_, token(io::Kind::poll), file());
     ring.recv(receive_, token(io::Kind::recv), file(),
               waits_ == Waits::multishot ? io::ReceiveMode::multishot : io::ReceiveMode::once);
@@ -246,7 +246,9 @@ void Stream::on_completion(const io::Completion& completion) {
 void Stream::on_readable(int32_t result) {
     if (state_ == State::closing) return close_when_quiet();
     if (result < 0) {
-        if (table().refusals.judge(io::Kind::poll, result) != Remedy::retry) return begin_close();
+        // The first half of a receive: what is refused means the same. (A poll that the table knows as such
+        // is the signals', whose refusal is the process's end.)
+        if (table().refusals.judge(io::Kind::recv, result) != Remedy::retry) return begin_close();
         return start_receive();
     }
     if (receive_paused_) return;
@@ -363,15 +365,24 @@ void StreamTable::on_completion(const io::Completion& completion) {
     stream->on_completion(completion);
 }
 
-bool StreamTable::run_slice() {
-    flushing_.swap(parked_);
-    for (auto handle : flushing_) {
-        if (Stream* stream = find(handle)) {
+// More of them than there are buffers would only be parked again. One tries in any case, so that nobody waits
+// for a count.
+void StreamTable::unpark() {
+    auto const ring = reactor_.ring().stats();
+    std::size_t const free = ring.buffers - std::min(ring.buffers_lent, ring.buffers);
+    auto const end = parked_.begin() +
+                     static_cast<std::ptrdiff_t>(std::min(parked_.size(), std::max<std::size_t>(free, 1)));
+    for (auto it = parked_.begin(); it != end; ++it) {
+        if (Stream* stream = find(*it)) {
             stream->parked_ = false;
-            stream->start_receive();
+            stream->start_receive(true);
         }
     }
-    flushing_.clear();
+    parked_.erase(parked_.begin(), end);
+}
+
+bool StreamTable::run_slice() {
+    if (!parked_.empty()) unpark();
     flushing_.swap(dirty_);
     for (auto handle : flushing_) {
         if (Stream* stream = find(handle)) {
@@ -380,7 +391,7 @@ bool StreamTable::run_slice() {
         }
     }
     flushing_.clear();
-    return false;
+    return !parked_.empty();
 }
 
 }  // namespace rc::net

@@ -109,6 +109,7 @@ class FakeSocket {
 
     // One operation each, the next one that completes.
     int send_error = 0, receive_error = 0;  // an errno: nothing is taken, nothing is received
+    int poll_error = 0;                     // an errno, once: of the poll that awaits bytes
     int shutdown_error = 0;                 // likewise
     int close_error = 0;                    // an errno, and yet it is closed
     bool end_multishot = false;             // the next bytes come without `more`
@@ -204,6 +205,8 @@ class FakeRing final : public io::Ring {
     /// So many of the next receives that the kernel looks at find no buffer: those that are submitted, with
     /// bytes or without, and those that have something to say. -ENOBUFS.
     void exhaust_buffers(uint32_t receives) { shortages_ = receives; }
+    /// What it says of its buffers: so many, none lent.
+    void set_buffers(uint32_t buffers) { stats_.buffers = buffers; }
     /// Entries of the submission queue; one more hands them over.
     void set_submissions(uint32_t entries) { submissions_ = entries; }
     /// Operations on closed files complete with -EBADF, instead of stopping the test.
@@ -216,6 +219,11 @@ class FakeRing final : public io::Ring {
                std::any_of(kernel_.begin(), kernel_.end(), [this](auto& op) { return can_complete(op); });
     }
     [[nodiscard]] size_t operations() const { return started_.size() + kernel_.size(); }
+    [[nodiscard]] size_t operations(io::Kind kind) const {
+        auto const is = [kind](const Started& entry) { return entry.token.kind == kind; };
+        return static_cast<size_t>(std::count_if(started_.begin(), started_.end(), is) +
+                                   std::count_if(kernel_.begin(), kernel_.end(), is));
+    }
     /// What the last submit_and_wait() was asked for. It never waits: a test moves the clock.
     [[nodiscard]] Duration last_wait() const { return last_wait_; }
     [[nodiscard]] uint32_t wakes() const { return wakes_; }  // how often this ring was woken
@@ -423,7 +431,7 @@ class FakeRing final : public io::Ring {
         return entry.cancelled || has_result(entry);
     }
     static bool has_news(const FakeSocket& from) {
-        return from.receive_error != 0 || !from.incoming_.empty() || from.end_;
+        return from.receive_error != 0 || from.poll_error != 0 || !from.incoming_.empty() || from.end_;
     }
     bool has_result(const Started& entry) {
         if (entry.refusal != 0) return true;
@@ -489,7 +497,12 @@ class FakeRing final : public io::Ring {
                 completion.result = -socket(entry.file).close_error;
                 closed(socket(entry.file));
                 break;
-            case io::Kind::poll: completion.result = 1; break;
+            case io::Kind::poll:
+                completion.result = 1;
+                if (!entry.file.is_open()) break;
+                if (int const error = std::exchange(socket(entry.file).poll_error, 0); error != 0)
+                    completion.result = -error;
+                break;
             default: RC_ASSERT(false);
         }
     }

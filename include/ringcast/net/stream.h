@@ -80,7 +80,8 @@ class FrameQueue {
 
 /// How a stream waits for bytes: which costs memory while none come, or work when they do.
 enum class Waits : uint8_t {
-    once,       // by one receive after the other: 860 bytes of Linux's memory; pause_receive() holds at once
+    once,  // by one receive after the other: 860 bytes of Linux's memory; a pause lets one piece through.
+           // For a handshake
     multishot,  // by one that stays: as much, and least work. For who talks
     poll,       // by a poll, then a receive: 256 bytes, and one request more a piece. For who is silent
 };
@@ -171,7 +172,8 @@ class Stream : private io::Timer {
     void on_received(const io::Completion& completion);
     void on_sent(int32_t result);
     void on_shut_down(int32_t result);
-    void start_receive();
+    /// @param readable  the socket is known to have something: no poll is needed
+    void start_receive(bool readable = false);
     void cancel_receive();
     void start_send();
     void close_when_quiet();
@@ -250,7 +252,9 @@ class StreamTable final : public reactor::CoreBound,
     [[nodiscard]] uint32_t slots_max() const { return slots_max_; }
 
     void on_completion(const io::Completion& completion) override;
-    /// Flushes: one gathered send for each stream that has frames and none in flight.
+    /// Flushes: one gathered send for each stream that has frames and none in flight. Before that, who found
+    /// no buffer to receive into tries again, as many as there are buffers now.
+    /// @return whether some still wait for a buffer.
     bool run_slice() override;
 
     struct Metrics {
@@ -265,6 +269,7 @@ class StreamTable final : public reactor::CoreBound,
     void remove(Stream& stream);
     void mark_dirty(Stream& stream);
     void park(Stream& stream);
+    void unpark();
 
     reactor::Reactor& reactor_;
     uint8_t table_id_;

@@ -18,9 +18,10 @@ constexpr std::array kKinds{Kind::accept, Kind::recv, Kind::send, Kind::shutdown
 constexpr int kErrnoMax = 133;
 
 struct Owner final : StreamHandler, AcceptHandler {
-    explicit Owner(test::FakeCore& c) : core(c), stream(c.streams, *this) {
+    explicit Owner(test::FakeCore& c, net::Waits waits = net::Waits::multishot)
+        : core(c), stream(c.streams, *this) {
         file = core.ring.open_socket();
-        EXPECT_TRUE(stream.open(file, net::Waits::multishot));
+        EXPECT_TRUE(stream.open(file, waits));
         core.settle();
     }
     ~Owner() {
@@ -111,6 +112,24 @@ TEST_F(StreamRefusals, OfAReceive) {
         core.settle();
         EXPECT_EQ(owner.received, "heard");
     });
+}
+
+// A connection that waits by a poll for its next receive: none of them ends the process but those of a
+// receive.
+TEST_F(StreamRefusals, OfAPollIsAsOfAReceive) {
+    each(Kind::recv, [](int error, Remedy remedy) {
+        test::FakeCore core;
+        Owner owner(core, net::Waits::poll);
+        owner.socket().poll_error = error;
+        core.settle();
+        EXPECT_EQ(owner.closed, remedy != Remedy::retry);
+        if (owner.closed) return;
+        owner.socket().deliver("heard");
+        core.settle();
+        EXPECT_EQ(owner.received, "heard");
+    });
+    EXPECT_EQ(expected_remedy(Kind::recv, EBADF).value_or(Remedy::close), Remedy::close);
+    EXPECT_EQ(expected_remedy(Kind::recv, ENOMEM), Remedy::close);
 }
 
 TEST_F(StreamRefusals, OfASend) {

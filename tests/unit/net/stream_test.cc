@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -175,6 +176,48 @@ TEST_F(StreamTest, WithoutAFreeBufferTheBytesComeOnALaterTurn) {
     core.settle();
     EXPECT_EQ(peer.received, "late");
     EXPECT_EQ(core.streams.metrics.receive_parked.value(), 3U);
+}
+
+// Those whom a poll told of bytes ask for these at once, not for the news again.
+TEST(Stream, AsManyTryAgainAsThereAreBuffersAndAtLeastOne) {
+    for (uint32_t const buffers : {0U, 1U, 3U}) {
+        test::FakeCore core;
+        core.ring.set_buffers(buffers);
+        std::vector<std::unique_ptr<Peer>> peers;
+        for (int i = 0; i < 7; ++i) {
+            peers.push_back(std::make_unique<Peer>(core));
+            ASSERT_TRUE(peers.back()->open(Waits::poll));
+        }
+        core.settle();
+        for (auto& peer : peers)
+            peer->socket().deliver("late");
+        core.ring.hold(io::Kind::recv);
+        core.settle();
+        ASSERT_EQ(core.ring.operations(io::Kind::recv), 7U);
+        core.ring.exhaust_buffers(7);
+        core.ring.let_go(io::Kind::recv);
+        auto const parked = [&] {
+            return static_cast<uint32_t>(std::count_if(peers.begin(), peers.end(), [](auto& peer) {
+                return peer->stream.receiving() == Stream::Receiving::parked;
+            }));
+        };
+        uint32_t const step = std::max(buffers, 1U);
+        core.turn();
+        for (uint32_t left = 7 - step;; left -= std::min(left, step)) {
+            EXPECT_EQ(parked(), left);
+            if (left == 0) break;
+            EXPECT_EQ(core.ring.last_wait(), Duration::zero());
+            core.turn();
+        }
+        core.settle();
+        for (auto& peer : peers)
+            EXPECT_EQ(peer->received, "late");
+        EXPECT_EQ(core.streams.metrics.receive_parked.value(), 7U);
+        EXPECT_EQ(core.ring.stats().receives, 14U);
+        for (auto& peer : peers)
+            peer->stream.begin_close();
+        core.settle();
+    }
 }
 
 TEST_F(StreamTest, MayCloseWhileItWaitsForABuffer) {
