@@ -480,6 +480,7 @@ void Server::on_accept(io::File file, const net::PeerAddress& peer, uint32_t lis
 
 Connection* Server::find(net::StreamHandle handle) {
     net::Stream* stream = table_.find(handle);
+    RC_ASSERT(!stream || &stream->family() == &table_);
     return stream ? static_cast<Connection*>(&static_cast<net::HeldStream*>(stream)->handler()) : nullptr;
 }
 

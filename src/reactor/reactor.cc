@@ -10,7 +10,7 @@ namespace {
 constexpr uint32_t kCompletionsPerTurn = 16 * 1024;
 constexpr Duration kStoodStill = seconds(1);  // between two turns, which wait for kTurnWaitMax at most
 static_assert(kStoodStill > limits::kTurnWaitMax * 2);
-constexpr uint32_t kCatchUpRoundsMax = 4096;  // some 100,000 completions
+constexpr uint32_t kCatchUpRoundsMax = 4096;  // 80,000 completions, where a round brings 20
 constexpr uint32_t kEmptyReaps = 4;           // in a row: nothing more is there
 }  // namespace
 
