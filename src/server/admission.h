@@ -64,8 +64,10 @@ class Admission {
         return in_order_.empty() ? MonoTime::max() : in_order_.front().came + limits::kHandshakeGrace;
     }
 
+    /// Sockets that have become a WebSocket, also those that close.
+    [[nodiscard]] uint64_t clients() const { return sockets_ - handshakes_ - dropped_; }
     /// No further WebSocket: its request is answered 503.
-    [[nodiscard]] bool full() const { return sockets_ - handshakes_ - dropped_ >= clients_max_; }
+    [[nodiscard]] bool full() const { return clients() >= clients_max_; }
     /// No further socket: clients wait in the kernel's queue.
     [[nodiscard]] bool exhausted() const { return sockets_ >= sockets_max_; }
     [[nodiscard]] uint64_t sockets() const { return sockets_; }

@@ -506,9 +506,7 @@ void Core::drain_due() {
         return;
     }
     // All were told. Handshakes and closing handshakes have deadlines of their own.
-    bool clients_left = false;
-    for_each_session([&](Session& session) { clients_left |= !session.in_handshake(); });
-    drained_told_ = !clients_left && report(Control::drain);
+    drained_told_ = admission_.clients() == 0 && report(Control::drain);
     if (!drained_told_) reactor_.timers().arm(drain_timer_, now + milliseconds(10));
 }
 

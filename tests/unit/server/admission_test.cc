@@ -54,6 +54,23 @@ TEST(Admission, HandshakesMayHoldAFifthOfTheTable) {
     EXPECT_FALSE(table.admission.crowded()) << "before their sockets have closed";
 }
 
+TEST(Admission, ClientsAreWhoHasOpenedUntilTheirSocketsHaveClosed) {
+    Table table(1000);
+    auto const client = table.come();
+    table.come(202);
+    EXPECT_EQ(table.admission.clients(), 0U);
+    table.open(client);
+    EXPECT_EQ(table.admission.clients(), 1U);
+    table.now += seconds(9);
+    EXPECT_EQ(table.give_way().size(), 2U);
+    EXPECT_EQ(table.admission.clients(), 1U);
+    table.admission.left(Place::dropped);
+    table.admission.left(Place::handshake);
+    EXPECT_EQ(table.admission.clients(), 1U);
+    table.admission.left(Place::client);
+    EXPECT_EQ(table.admission.clients(), 0U);
+}
+
 TEST(Admission, AHandshakeHasASecondBeforeItGivesWay) {
     Table table(1000);
     table.come(300);
