@@ -108,6 +108,7 @@ void Session::on_open() {
     auto const now = reactor().now();
     opened_ = last_active_ = now;
     counted_ = true;
+    RC_ASSERT(place_ == Admission::Place::handshake);
     place_ = Admission::Place::client;
     core().admission().opened();
     core().metrics().clients_open.add();
