@@ -1,10 +1,10 @@
 #include "core.h"
 
 #include <algorithm>
-#include <bit>
 #include <typeinfo>
 #include <utility>
 
+#include "heartbeats.h"
 #include "ringcast/base/hash.h"
 #include "ringcast/base/log.h"
 #include "ringcast/proto/encode.h"
@@ -19,8 +19,6 @@ constexpr uint8_t kStreamTable = 0, kClientAcceptTable = 1, kApiAcceptTable = 2;
 constexpr std::size_t kFanoutsWaitingMax = 1024;
 constexpr std::size_t kFanoutBytesWaitingMax = 32 << 20;
 constexpr Duration kFullWarningEvery = seconds(10);
-constexpr uint64_t kHeartbeatBatch = 64;        // clients, at least half as many
-constexpr uint64_t kHeartbeatBatchesMin = 128;  // an interval
 constexpr Duration kEbbLookEvery = seconds(1);
 constexpr uint64_t kSocketWeight = 16;         // what a connection takes, in subscriptions
 constexpr Duration kFinishAfter = seconds(2);  // for answers of the API that are under way at the end
@@ -210,11 +208,10 @@ void Core::pace_accepts() {
     }
 }
 
-// An interval has a power of two of batches, so that those of many clients fall on those of fewer.
-Duration Core::heartbeats_apart() const {
-    uint64_t const batches =
-        std::max(kHeartbeatBatchesMin, std::bit_ceil(metrics_.clients_open.value() / kHeartbeatBatch));
-    return std::max(io::TimerWheel::kTick, config().ping_interval / static_cast<int64_t>(batches));
+MonoTime Core::first_heartbeat() {
+    auto const interval = config().ping_interval;
+    return heartbeat_place(reactor_.now(), interval,
+                           heartbeat_batches(metrics_.clients_open.value(), interval), random());
 }
 
 Session* Core::find(net::StreamHandle handle) {

@@ -84,8 +84,8 @@ class Core final : public reactor::CoreProgram,
     [[nodiscard]] bool finishing() const { return phase_ == Phase::finishing || phase_ == Phase::stopping; }
 
     [[nodiscard]] const FrameRef& heartbeat() const { return heartbeat_; }
-    /// Clients whose heartbeats fall between two multiples of this get them together.
-    [[nodiscard]] Duration heartbeats_apart() const;
+    /// When a client that comes now gets its first one.
+    [[nodiscard]] MonoTime first_heartbeat();
     /// The message's frame with this offset; made once for connections that come one after the other.
     [[nodiscard]] const FrameRef& with_offset(const store::Message& message, uint64_t offset);
 

@@ -114,13 +114,7 @@ void Session::on_open() {
     core().metrics().clients_open.add();
     core().metrics().clients_by_network[static_cast<std::size_t>(peer().kind())].add();
     if (log::wanted(log::Level::debug)) log::debug("{} connected", peer().format());
-    // A random place in the interval, so that a million clients are not asked at once; but with others, since
-    // waking for one costs more than to send it.
-    auto const interval = core().config().ping_interval, apart = core().heartbeats_apart();
-    auto const chosen =
-        now + Duration(static_cast<int64_t>(core().random() % static_cast<uint64_t>(interval.count())));
-    auto const batch = chosen - chosen.time_since_epoch() % apart;
-    next_heartbeat_ = ShortTime(batch > now ? batch : batch + apart);
+    next_heartbeat_ = ShortTime(core().first_heartbeat());
     if (proof() && proof()->identity) {
         become(proof()->identity->user);
         core().user_limit().joined(proof()->identity->user);

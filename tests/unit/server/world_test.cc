@@ -88,9 +88,8 @@ TEST(World, HeartbeatsAreSpreadOverTheInterval) {
         most = std::max(most, sum - before);
         before = sum;
     }
-    EXPECT_EQ(before, kClients);
     EXPECT_LT(most, 30U);  // 8 when all is even
-    world.advance(2 * kTick);
+    world.advance(2 * kTick);  // whose place is just now waits for the next
     for (int round = 1; round <= 3; ++round) {
         for (auto* client : clients)
             ASSERT_EQ(client->heartbeats(), static_cast<uint32_t>(round));
