@@ -18,7 +18,7 @@
 namespace rc::server {
 namespace {
 
-constexpr Duration kQuietAfter = seconds(10);  // without a message; seen at the next heartbeat
+constexpr Duration kQuietAfter = seconds(10);  // without a message, at most; seen at the next heartbeat
 
 std::string text_response(int status, std::string_view body, bool head_only = false) {
     return http::make_response(status, "text/plain; charset=utf-8", body,
@@ -129,7 +129,9 @@ MonoTime Session::next_due() const {
 void Session::on_due() {
     auto const now = reactor().now();
     if (rare_) tidy_rare();
-    if (spoken_ && now - last_active_ >= kQuietAfter) set_waits(net::Waits::poll);
+    // Between two answers to heartbeats it is quiet; who never says anything is so from its opening on.
+    if (now - last_active_ >= std::min(kQuietAfter, core().config().ping_interval / 2))
+        set_waits(net::Waits::poll);
     if (now - last_active_ >= core().config().inactivity_timeout) {
         return close_with(Errc::inactivity_timeout, "no pong or other message came for too long");
     }

@@ -97,6 +97,26 @@ TEST(World, HeartbeatsAreSpreadOverTheInterval) {
     }
 }
 
+// A poll takes less of the kernel's memory than a receive: see net::Waits.
+TEST(World, WhoIsQuietWaitsByAPollAlsoWithShortIntervalsAndWithoutEverHavingSpoken) {
+    for (auto interval : {milliseconds(25'000), milliseconds(2'000)}) {
+        server::Config config;
+        config.ping_interval = interval;
+        TestWorld world({.workers = 1, .config = config});
+        auto& silent = world.connect(0);
+        auto& talker = world.connect(0);
+        for (int i = 0; i < 3; ++i)
+            talker.say(R"({"type":"pong"})");
+        world.settle();
+        EXPECT_EQ(world.ring(0).operations(io::Kind::recv), 2U);
+        // Each heartbeat of the one is answered half an interval later at most, and seen at the next.
+        for (int i = 0; i < 3; ++i)
+            world.advance(interval);
+        EXPECT_EQ(world.ring(0).operations(io::Kind::recv), 0U);
+        EXPECT_EQ(silent.close() + talker.close(), "");
+    }
+}
+
 TEST(World, AClockThatJumpsAsksEachClientOnce) {
     TestWorld world({.workers = 1});
     auto& client = world.connect(0);
