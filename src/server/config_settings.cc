@@ -18,6 +18,7 @@ constexpr std::array<std::string_view, 2> kDurabilities{"fsync", "write"};
 constexpr std::array<std::string_view, 3> kAuthModes{"open", "jwt", "header"};
 
 constexpr Duration kDay = hours(24);
+static_assert(kDay < milliseconds(INT32_MAX), "the next heartbeat, a ShortTime, is a ping_interval away");
 
 /// The member that the steps lead to: field<&Config::limits, &LimitsConfig::subscriptions>.
 template <auto... Steps>

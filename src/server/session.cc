@@ -423,6 +423,7 @@ void Session::take_back(uint32_t claim) {
         shard.clear_user(slot());
         core().user_limit().left(user);
         if (proof()) proof()->identity.reset();
+        rearm();  // the proof's end was a deadline
     }
     if (parts.offsets) wants_offsets_ = false;
     if (parts.sync) wants_sync_ = false;

@@ -79,7 +79,6 @@ class Session final : private ws::Connection {
 
     [[nodiscard]] uint32_t listener() const { return listener_; }  // of the core's, by which it came
     [[nodiscard]] Admission::Place place() const { return place_; }
-    [[nodiscard]] bool in_replay() const { return replay() != nullptr; }
     [[nodiscard]] MonoTime opened() const { return opened_; }
     [[nodiscard]] hub::SubscriberSlot slot() const { return hub::SubscriberSlot(handle().slot); }
     [[nodiscard]] ConnectionInfo describe() const;
@@ -129,8 +128,9 @@ class Session final : private ws::Connection {
     struct Rare {
         std::unique_ptr<Proof> proof;  // null in open mode
         std::unique_ptr<Replay> replay;
-        std::unique_ptr<Claims> claims;       // null: none
-        RateWindow messages, control_frames;  // while a second holds more than one message; any
+        std::unique_ptr<Claims> claims;  // null: none
+        RateWindow messages;             // while a second holds more than one
+        RateWindow control_frames;       // while a second holds any
     };
 
     ws::RequestVerdict on_request(const http::RequestHead& head) override;
