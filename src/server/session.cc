@@ -19,6 +19,10 @@ namespace rc::server {
 namespace {
 
 constexpr Duration kQuietAfter = seconds(10);  // without a message, at most; seen at the next heartbeat
+// What may stand in a queue with a burst at its end. The rest of a slice, one by one, keeps it below 256
+// messages.
+constexpr uint32_t kBurstQueueMessagesMax = 128;
+constexpr std::size_t kBurstQueueBytesMax = 128 * 1024;
 
 std::string text_response(int status, std::string_view body, bool head_only = false) {
     return http::make_response(status, "text/plain; charset=utf-8", body,
@@ -531,7 +535,9 @@ void Session::deliver(const std::shared_ptr<const LivePublication>& publication,
 }
 
 bool Session::takes_burst(std::size_t bytes, uint32_t messages) const {
-    return is_open() && !replay() && !over_limits(bytes, messages);
+    return is_open() && !replay() && !over_limits(bytes, messages) &&
+           unsent_frames() + messages <= kBurstQueueMessagesMax &&
+           unsent_bytes() + bytes <= kBurstQueueBytesMax;
 }
 
 void Session::deliver_burst(const FrameRef& frames) {
