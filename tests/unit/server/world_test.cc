@@ -88,7 +88,7 @@ TEST(World, HeartbeatsAreSpreadOverTheInterval) {
         most = std::max(most, sum - before);
         before = sum;
     }
-    EXPECT_LT(most, 30U);  // 8 when all is even
+    EXPECT_LT(most, 30U);      // 8 when all is even
     world.advance(2 * kTick);  // whose place is just now waits for the next
     for (int round = 1; round <= 3; ++round) {
         for (auto* client : clients)
