@@ -1,5 +1,7 @@
 #include "live_sequencer.h"
 
+#include <algorithm>
+
 #include "ringcast/base/hash.h"
 
 namespace rc::server {
@@ -60,11 +62,12 @@ void LiveSequencer::judge(Asked asked) {
 }
 
 // All mailboxes or none: this core is their only producer, so a place that is there stays there. What may
-// wait leaves some: beside a batch, and a core that is slow to take it, single publications would find none.
+// wait leaves some: beside a batch, and a core that is slow to take it, single publications would find none;
+// nor would the part of the same publication that another home core is asked for next.
 bool LiveSequencer::post(const Asked& asked) {
     for (uint32_t core = 0; core < workers_; ++core) {
         auto const places = reactor_.mesh().box(reactor_.id(), static_cast<reactor::CoreId>(core)).places();
-        uint32_t const left_to_others = asked.may_wait ? places / kPartForSingles : 0;
+        uint32_t const left_to_others = asked.may_wait ? std::max(1U, places / kPartForSingles) : 0;
         if (!reactor_.has_place(static_cast<reactor::CoreId>(core), left_to_others)) return false;
     }
     uint64_t const stamp = reactor_.mesh().next_stamp();
