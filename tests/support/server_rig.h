@@ -59,6 +59,9 @@ class BasicServerRig {
                                 ? std::optional(static_cast<reactor::CoreId>(options.workers + 1))
                                 : std::nullopt,
                   .policy = server::token_policy(options.config.auth.jwt)} {
+        // As much wider as the server's are.
+        mesh_.widen(shared_.store,
+                    options.mailbox_places * (limits::kStoreMailboxPlaces / limits::kMailboxPlaces));
         for (uint32_t i = 0; i < mesh_.size(); ++i) {
             auto const id = static_cast<reactor::CoreId>(i);
             reactor::CoreScope const scope(id);
