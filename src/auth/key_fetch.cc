@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "ringcast/auth/keys.h"
+#include "ringcast/base/ascii.h"
 #include "ringcast/base/assert.h"
 
 namespace rc::auth {
@@ -18,13 +19,6 @@ struct Answer {
     std::string body, cache_control;
     const std::function<bool()>* give_up;
 };
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
 
 std::string_view trimmed(std::string_view text) {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
@@ -47,7 +41,7 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
     auto& answer = *static_cast<Answer*>(user);
     std::string_view const line(data, size);
     constexpr std::string_view kName = "cache-control:";
-    if (line.size() > kName.size() && lower(line.substr(0, kName.size())) == kName) {
+    if (line.size() > kName.size() && equal_ignoring_case(line.substr(0, kName.size()), kName)) {
         if (!answer.cache_control.empty()) answer.cache_control += ',';
         answer.cache_control += trimmed(line.substr(kName.size()));
     }
@@ -68,7 +62,7 @@ void set(CURL* curl, CURLoption option, Value value) {
 
 Duration fresh_for(std::string_view cache_control) {
     Duration fresh = kFreshByDefault;
-    auto const text = lower(cache_control);
+    auto const text = ascii_lower(cache_control);
     for (std::string_view rest = text; !rest.empty();) {
         auto const comma = rest.find(',');
         auto const directive = trimmed(rest.substr(0, comma));
@@ -89,7 +83,7 @@ Duration fresh_for(std::string_view cache_control) {
 bool is_key_url(std::string_view url) {
     auto const colon = url.find("://");
     if (colon == std::string_view::npos) return false;
-    auto const scheme = lower(url.substr(0, colon));
+    auto const scheme = ascii_lower(url.substr(0, colon));
     auto const rest = url.substr(colon + 3);
     auto const authority = rest.substr(0, rest.find_first_of("/?#"));
     if (authority.empty() || authority.find('@') != std::string_view::npos ||

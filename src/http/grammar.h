@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ringcast/base/ascii.h"
+
 namespace rc::http {
 
 constexpr bool is_digit(char byte) {
@@ -12,14 +14,11 @@ constexpr bool is_digit(char byte) {
 constexpr bool is_alpha(char byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 }
-constexpr char to_lower(char byte) {
-    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : byte;
-}
 
 /// The value of a hex digit, or -1.
 constexpr int hex_value(char byte) {
     if (is_digit(byte)) return byte - '0';
-    const char lower = to_lower(byte);
+    const char lower = ascii_lower(byte);
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
@@ -57,15 +56,6 @@ inline constexpr std::array<uint8_t, 256> kByteClasses = [] {
 
 constexpr bool is_a(char byte, ByteClass which) {
     return (kByteClasses[static_cast<uint8_t>(byte)] & which) != 0;
-}
-
-/// @param lower  must be lower case
-constexpr bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-    if (text.size() != lower.size()) return false;
-    for (size_t i = 0; i < text.size(); ++i) {
-        if (to_lower(text[i]) != lower[i]) return false;
-    }
-    return true;
 }
 
 constexpr std::string_view trim_blanks(std::string_view text) {

@@ -6,6 +6,7 @@
 
 #include "beast.h"
 #include "grammar.h"
+#include "ringcast/base/ascii.h"
 #include "ringcast/base/assert.h"
 #include "ringcast/base/limits.h"
 
@@ -70,16 +71,10 @@ bool is_authority(std::string_view text) {
     return rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
 }
 
-bool same_ignoring_case(std::string_view left, std::string_view right) {
-    return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                      [](char a, char b) { return to_lower(a) == to_lower(b); });
-}
-
 /// What stands after http:// or https://, or nothing if the target is no such address.
 std::optional<std::string_view> after_scheme(std::string_view target) {
     for (std::string_view scheme : {"http://", "https://"}) {
-        if (equals_ignoring_case(target.substr(0, scheme.size()), scheme))
-            return target.substr(scheme.size());
+        if (equal_ignoring_case(target.substr(0, scheme.size()), scheme)) return target.substr(scheme.size());
     }
     return std::nullopt;
 }
@@ -221,7 +216,7 @@ void HeadParser::scan_target(char byte) {
     if (!is_a(byte, kTargetByte)) {
         return refuse(400, "the request target must be visible ASCII, between single spaces");
     }
-    if (element_bytes_ == 0 && byte != '/' && to_lower(byte) != 'h') {
+    if (element_bytes_ == 0 && byte != '/' && ascii_lower(byte) != 'h') {
         return refuse(400, "the request target must begin with a slash");
     }
     ++element_bytes_;
@@ -275,7 +270,7 @@ void HeadParser::judge_framing() {
     }
     if (codings == 1) {
         if (head_.minor_version == 0) return refuse(400, "HTTP/1.0 has no Transfer-Encoding");
-        if (!equals_ignoring_case(*head_.header("transfer-encoding"), "chunked")) {
+        if (!equal_ignoring_case(*head_.header("transfer-encoding"), "chunked")) {
             return refuse(501, "the only Transfer-Encoding supported is chunked");
         }
         RC_ASSERT(head_.chunked);
@@ -303,7 +298,7 @@ void HeadParser::judge_target() {
         // Two names for the host of one request: the gate in front may have looked at the other.
         const auto host = head_.header("host");
         if (!is_authority(absolute->substr(0, slash)) ||
-            (host && !same_ignoring_case(absolute->substr(0, slash), *host))) {
+            (host && !equal_ignoring_case(absolute->substr(0, slash), *host))) {
             return refuse(400, "the request target's host must be the one of the Host header");
         }
         rest = absolute->substr(slash);
@@ -321,8 +316,8 @@ void HeadParser::judge_connection() {
     if (!modern) return;  // RFC 9110 7.8 and 10.1.1: HTTP/1.0 neither upgrades nor expects
     head_.upgrade_websocket = head_.lists("upgrade", "websocket");
     for (const HeaderField& field : head_.fields) {
-        if (!equals_ignoring_case(field.name, "expect")) continue;
-        if (!equals_ignoring_case(field.value, "100-continue")) {
+        if (!equal_ignoring_case(field.name, "expect")) continue;
+        if (!equal_ignoring_case(field.value, "100-continue")) {
             return refuse(417, "the only expectation supported is 100-continue");
         }
         head_.expect_continue = true;

@@ -8,6 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "ringcast/base/ascii.h"
+
 namespace rc::net {
 namespace {
 
@@ -108,7 +110,7 @@ class ForwardedLine {
             if (!take('=')) return std::nullopt;
             auto const value = read_value();
             if (!value) return std::nullopt;
-            if (name.size() == 3 && std::ranges::equal(name, std::string_view("for"), {}, to_lower)) {
+            if (equal_ignoring_case(name, "for")) {
                 if (has_for) return std::nullopt;
                 has_for = true;
                 hop = read_node(*value, false);
@@ -117,8 +119,6 @@ class ForwardedLine {
         } while (take(';'));
         return hop;
     }
-
-    static char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; }
 
     // Escapes stay as they are: no address needs one, so what holds one is read as no address.
     std::optional<std::string_view> read_value() {

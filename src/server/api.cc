@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "reports.h"
+#include "ringcast/base/ascii.h"
 #include "ringcast/http/path.h"
 #include "ringcast/net/forwarded.h"
 #include "ringcast/proto/encode.h"
@@ -28,17 +29,11 @@ constexpr uint32_t kListLimitDefault = 50;
 
 enum class BodyKind : uint8_t { json, ndjson, other };
 
-/// @param lower  in lower case
-bool same_but_case(std::string_view text, std::string_view lower) {
-    return std::ranges::equal(
-        text, lower, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-}
-
 BodyKind body_kind(const http::RequestHead& head) {
     const http::HeaderField* field = nullptr;
     for (const auto& each : head.fields) {
-        if (same_but_case(each.name, "content-encoding")) return BodyKind::other;
-        if (!same_but_case(each.name, "content-type")) continue;
+        if (equal_ignoring_case(each.name, "content-encoding")) return BodyKind::other;
+        if (!equal_ignoring_case(each.name, "content-type")) continue;
         if (field) return BodyKind::other;
         field = &each;
     }
@@ -46,8 +41,8 @@ BodyKind body_kind(const http::RequestHead& head) {
     auto type = field->value.substr(0, field->value.find(';'));
     while (!type.empty() && (type.back() == ' ' || type.back() == '\t'))
         type.remove_suffix(1);
-    if (same_but_case(type, "application/json")) return BodyKind::json;
-    if (same_but_case(type, "application/x-ndjson")) return BodyKind::ndjson;
+    if (equal_ignoring_case(type, "application/json")) return BodyKind::json;
+    if (equal_ignoring_case(type, "application/x-ndjson")) return BodyKind::ndjson;
     return BodyKind::other;
 }
 
@@ -179,7 +174,7 @@ const auth::ApiKey* Api::key_of(const http::RequestHead& head) const {
     auto const& keys = *core_.keys().api;
     constexpr std::string_view kScheme = "bearer ";
     if (auto const field = head.header("authorization"); field && field->size() > kScheme.size()) {
-        if (same_but_case(field->substr(0, kScheme.size()), kScheme)) {
+        if (equal_ignoring_case(field->substr(0, kScheme.size()), kScheme)) {
             if (const auto* key = keys.find(field->substr(kScheme.size()))) return key;
         }
     }

@@ -14,6 +14,7 @@
 #include "config_settings.h"
 #include "ringcast/auth/key_fetch.h"
 #include "ringcast/auth/token.h"
+#include "ringcast/base/ascii.h"
 
 namespace rc::server {
 namespace {
@@ -397,10 +398,7 @@ Result<void> Loader::check_header_mode() {
 }  // namespace
 
 std::string HeaderConfig::lower_name() const {
-    std::string out = name;
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
+    return ascii_lower(name);
 }
 
 std::string Config::api_key_path() const {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "ringcast/base/ascii.h"
 #include "ringcast/ws/origin.h"
 
 namespace rc::server {
@@ -202,9 +203,7 @@ std::vector<std::string> split_at_commas(std::span<const std::string> texts) {
 
 /// An origin as a browser writes it, or one with `*.`; nothing where the text is neither.
 std::optional<std::string> normal_origin(std::string_view text) {
-    std::string origin(text);
-    for (char& c : origin)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    auto origin = ascii_lower(text);
     if (!ws::parse_origin_pattern(origin)) return std::nullopt;
     for (auto [ending, of] : {std::pair{":443", "https"}, std::pair{":80", "http"}})
         if (origin.starts_with(std::string(of) + "://") && origin.ends_with(ending))

@@ -43,7 +43,8 @@ class Publisher {
 
   private:
     struct Live {
-        std::vector<std::pair<uint8_t, std::shared_ptr<const LivePublication>>> parts;  // home core, content
+        std::vector<std::pair<reactor::CoreId, std::shared_ptr<const LivePublication>>>
+            parts;  // home core, content
         bool may_wait = false;
         std::function<void(bool accepted)> done;
     };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core.h"
+#include "ringcast/base/ascii.h"
 #include "ringcast/http/path.h"
 #include "ringcast/http/response.h"
 #include "session.h"
@@ -41,9 +42,7 @@ void split(std::string_view list, char separator, Take&& take) {
 std::string_view bearer_of(std::string_view authorization) {
     constexpr std::string_view kScheme = "bearer ";
     auto const scheme = authorization.substr(0, kScheme.size());
-    if (!std::ranges::equal(scheme, kScheme, {},
-                            [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; }))
-        return {};
+    if (!equal_ignoring_case(scheme, kScheme)) return {};
     auto token = authorization.substr(kScheme.size());
     token.remove_prefix(std::min(token.find_first_not_of(' '), token.size()));
     return token;

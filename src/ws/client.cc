@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "ringcast/base/ascii.h"
 #include "ringcast/ws/handshake.h"
 
 namespace rc::ws {
@@ -27,20 +28,13 @@ std::string make_key(uint64_t& chance) {
     return key + kAlphabet[next(chance) % 4 * 16] + "==";  // of 16 bytes the 22nd digit has two bits
 }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, [](char x, char y) {
-        auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-        return lower(x) == lower(y);
-    });
-}
-
 /// The value of a field of a head; empty if there is none.
 std::string_view field(std::string_view head, std::string_view name) {
     for (size_t line = head.find("\r\n"); line != std::string_view::npos && line + 2 < head.size();
          line = head.find("\r\n", line + 2)) {
         auto const text = head.substr(line + 2, head.find("\r\n", line + 2) - line - 2);
         auto const colon = text.find(':');
-        if (colon == std::string_view::npos || !equals_ignoring_case(text.substr(0, colon), name)) continue;
+        if (colon == std::string_view::npos || !equal_ignoring_case(text.substr(0, colon), name)) continue;
         auto value = text.substr(colon + 1);
         while (!value.empty() && (value.front() == ' ' || value.front() == '\t'))
             value.remove_prefix(1);
@@ -128,7 +122,7 @@ std::string_view ClientConnection::take_answer(std::string_view bytes) {
         return {};
     }
     if (field(head, "sec-websocket-accept") != endpoint_.accept ||
-        !equals_ignoring_case(field(head, "upgrade"), "websocket")) {
+        !equal_ignoring_case(field(head, "upgrade"), "websocket")) {
         end({Ending::Why::broken, 0, "the answer accepts another key, or none"});
         return {};
     }

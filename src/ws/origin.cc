@@ -2,23 +2,17 @@
 
 #include <algorithm>
 
+#include "ringcast/base/ascii.h"
+
 namespace rc::ws {
 namespace {
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool is_letter(char c) {
-    return lower(c) >= 'a' && lower(c) <= 'z';
+    return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
 }
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
-}
-
-bool same_but_case(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, {}, lower, lower);
 }
 
 bool is_scheme(std::string_view text) {
@@ -32,7 +26,8 @@ bool is_host(std::string_view text) {
     if (text.starts_with('[')) {
         const std::string_view inside = text.substr(1, text.size() - 2);
         return text.ends_with(']') && text.size() > 2 && std::ranges::all_of(inside, [](char c) {
-                   return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f') || c == ':' || c == '.';
+                   return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f') || c == ':' ||
+                          c == '.';
                });
     }
     return !text.empty() && std::ranges::all_of(text, [](char c) {
@@ -51,8 +46,8 @@ std::optional<uint16_t> parse_port(std::string_view text) {
 
 /// 0: it has none, as those of pages that an app brings along.
 uint16_t default_port(std::string_view scheme) {
-    if (same_but_case(scheme, "http")) return 80;
-    return same_but_case(scheme, "https") ? 443 : 0;
+    if (equal_ignoring_case(scheme, "http")) return 80;
+    return equal_ignoring_case(scheme, "https") ? 443 : 0;
 }
 
 std::optional<Origin> parse_parts(std::string_view scheme, std::string_view authority) {
@@ -68,7 +63,7 @@ std::optional<Origin> parse_parts(std::string_view scheme, std::string_view auth
 
 /// A name whose subdomains are somebody's own: no address, and not the last label of all names.
 bool may_have_subdomains(std::string_view host) {
-    if (same_but_case(host, "localhost")) return true;
+    if (equal_ignoring_case(host, "localhost")) return true;
     const size_t last_dot = host.rfind('.');
     if (last_dot == std::string_view::npos || last_dot == 0 || last_dot + 1 == host.size()) return false;
     return host.find("..") == std::string_view::npos && host[0] != '.' && is_letter(host[last_dot + 1]);
@@ -77,7 +72,7 @@ bool may_have_subdomains(std::string_view host) {
 }  // namespace
 
 bool operator==(const Origin& a, const Origin& b) {
-    return a.port == b.port && same_but_case(a.scheme, b.scheme) && same_but_case(a.host, b.host);
+    return a.port == b.port && equal_ignoring_case(a.scheme, b.scheme) && equal_ignoring_case(a.host, b.host);
 }
 
 bool OriginPattern::matches(const Origin& asked) const {
