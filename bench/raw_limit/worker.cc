@@ -228,6 +228,7 @@ void Worker::on_client_bytes(uint32_t slot, std::string_view bytes) {
             used += size;
             if (opcode == 8 || opcode == 9)
                 answer(static_cast<int>(slot), true, frame_of(opcode == 9 ? 10 : opcode, payload));
+            if (opcode == 8) end_client(slot);
             if (opcode == 1 || opcode == 2) on_client_text(slot, opcode, payload);
         }
     }
@@ -244,6 +245,19 @@ void Worker::on_client_text(uint32_t slot, uint8_t opcode, std::string_view text
         users_[*user] = slot;
         user_of_[slot] = *user;
     }
+}
+
+// It has said good-bye, and is waiting for a FIN. The answer before it goes out while it is submitted, and
+// the kernel hands a shutdown to a thread of its own.
+void Worker::end_client(uint32_t slot) {
+    if (!direct_) {
+        ::shutdown(static_cast<int>(slot), SHUT_WR);
+        return;
+    }
+    auto* const entry = sqe();
+    io_uring_prep_shutdown(entry, static_cast<int>(slot), SHUT_WR);
+    entry->flags |= IOSQE_FIXED_FILE;
+    tag(entry, Kind::close, slot);
 }
 
 void Worker::close_client(uint32_t slot) {

@@ -65,6 +65,7 @@ class Worker {
     void on_client_bytes(uint32_t slot, std::string_view bytes);
     void on_client_text(uint32_t slot, uint8_t opcode, std::string_view text);
     void on_api_bytes(int descriptor, std::string_view bytes);
+    void end_client(uint32_t slot);
     void close_client(uint32_t slot);
     void post(const Shared& publication);
     void answer(int file, bool client, std::string bytes);

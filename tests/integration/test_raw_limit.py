@@ -54,3 +54,9 @@ def test_an_echo_comes_back(start):
         for text in (b"", b"a", b"x" * 200, b"y" * 1500):
             client.send_frame(TEXT, text)
             client.expect_frame(TEXT, text)
+
+
+@pytest.mark.parametrize("how", ["quiet", "loop"])
+def test_who_says_good_bye_is_answered_and_let_go(start, how):
+    address, _ = start("--send", how)
+    WsClient(address).close()
