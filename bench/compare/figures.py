@@ -1,6 +1,7 @@
 """What the runs of a comparison come to. A run is a dict: work, server, round, figure (a cost: less is better), ok, others
 (CPUs that processes other than server, load and gateway were busy on), steal (share of the machine's time)."""
 import random
+from math import prod
 from statistics import median
 
 OTHERS_MAX = 0.15  # of one CPU
@@ -19,15 +20,23 @@ def verdict(run, others_max=OTHERS_MAX, steal_max=STEAL_MAX):
     return None
 
 
-def pairs(runs, work, ours, theirs):
-    """(theirs / ours of each round in which both count, how many rounds were discarded)"""
+def ratios(runs, work, over, under):
+    """(the product of what `over` cost by that of what `under` did, of each round in which all count, how many rounds were
+    discarded); both are lists of servers"""
+    wanted = {*over, *under}
     rounds = {}
     for run in runs:
-        if run["work"] == work and run["server"] in (ours, theirs):
+        if run["work"] == work and run["server"] in wanted:
             rounds.setdefault(run["round"], {})[run["server"]] = run
-    whole = [both for both in rounds.values() if len(both) == len({ours, theirs})]
-    good = [both for both in whole if all(verdict(run) is None for run in both.values())]
-    return [both[theirs]["figure"] / both[ours]["figure"] for both in good], len(whole) - len(good)
+    whole = [one for one in rounds.values() if len(one) == len(wanted)]
+    good = [one for one in whole if all(verdict(run) is None for run in one.values())]
+    product = lambda one, names: prod(one[name]["figure"] for name in names)
+    return [product(one, over) / product(one, under) for one in good], len(whole) - len(good)
+
+
+def pairs(runs, work, ours, theirs):
+    """(theirs / ours of each round in which both count, how many rounds were discarded)"""
+    return ratios(runs, work, [theirs], [ours])
 
 
 def interval(values, share=0.9, seed=1):

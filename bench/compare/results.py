@@ -11,7 +11,7 @@ INTRO = """\
 ringcastd against the ceiling of the machine (`bench/raw_limit`) and against servers that one would pick instead, on the same work. Made by
 `bench/compare/run`; [docs/benchmarking.md](../docs/benchmarking.md#comparing) says how, and what to mind. All figures are costs: less is better.
 
-- One machine, server on CPU 1, load (`ringcast-load`) on CPU 0, one worker each; a fresh server for each run.
+- One machine, server on CPU 1, load (`ringcast-load`) on CPU 0, one worker each (two on both CPUs where it says so); a fresh server for each run.
 - Runs alternate, A B C then C B A. `ringcast's rate` is the median of the rounds' ratios, theirs over ringcast's cost: 2.0 means that ringcast does
   twice as much with a CPU-second (0.9 against the ceiling: nine tenths of it). Behind it stands its 90 % bootstrap interval.
 - CPU is the server's, ksoftirqd's, and what the CPUs did that no process accounts for, over the deliveries that receivers counted.
@@ -32,6 +32,12 @@ def number(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
 
 
+def ratio(values):
+    """Their median, its interval, and a mark where they are few."""
+    low, high = figures.interval(values)
+    return f"**{figures.median(values):.2f}** ({low:.2f} to {high:.2f})" + ("" if len(values) >= PAIRS_MIN else " †")
+
+
 def row_of(runs, name, server):
     found = figures.summary(runs, name, server)
     if not found:
@@ -39,8 +45,7 @@ def row_of(runs, name, server):
     ratios, discarded = figures.pairs(runs, name, "ringcast", server)
     rate = "1" if server == "ringcast" else "-"
     if server != "ringcast" and ratios:
-        low, high = figures.interval(ratios)
-        rate = f"**{figures.median(ratios):.2f}** ({low:.2f} to {high:.2f})" + ("" if len(ratios) >= PAIRS_MIN else " †")
+        rate = ratio(ratios)
     return {"server": server, "rate": rate, "discarded": discarded, "pairs": len(ratios), **found}
 
 
@@ -55,6 +60,13 @@ def table(rows, unit):
     return "\n".join(lines)
 
 
+def claim_line(runs, name, claim):
+    """What the servers' figures come to together, as a sentence; empty without a whole round."""
+    values, discarded = figures.ratios(runs, name, claim.over, claim.under)
+    return f"{claim.text[0].upper()}{claim.text[1:]}: {ratio(values)}, {len(values)} rounds, {discarded} discarded; wanted: {claim.wanted}.\n" \
+        if values else ""
+
+
 def plot(rows, title, unit):
     """Bars of medians, with lines from least to most, as SVG that is read on light and dark pages."""
     width, left, bar, gap, top = 720, 170, 22, 10, 48
@@ -66,7 +78,7 @@ def plot(rows, title, unit):
            f'<text x="8" y="36" fill="#555">{unit}; less is better</text>']
     for i, row in enumerate(rows):
         y = top + i * (bar + gap)
-        color = {"ringcast": "#1f6feb", "raw": "#999", "raw-send": "#999"}.get(row["server"], "#c9863a")
+        color = "#1f6feb" if row["server"].startswith("ringcast") else "#999" if row["server"].startswith("raw") else "#c9863a"
         middle, low, high = (left + row[key] * scale for key in ("median", "least", "most"))
         out += [f'<text x="{left - 8}" y="{y + 16}" text-anchor="end">{TITLES[row["server"]][0]}</text>',
                 f'<rect x="{left}" y="{y}" width="{middle - left:.1f}" height="{bar}" fill="{color}"/>',
@@ -101,6 +113,7 @@ def write(runs, key, where):
             run = next(run for run in reversed(runs) if run["work"] == name and run["server"] == row["server"])
             commands += [f"# {TITLES[row['server']][0]}", *run["commands"]]
         parts.append("\n".join([f"## {work.title[0].upper()}{work.title[1:]}\n", table(rows, work.unit), "",
+                                *([claim_line(runs, name, work.claim)] if work.claim else []),
                                 f"![{work.title}]({plots.name}/{name}.svg)", "",
                                 f"`bench/compare/run --only {name}`, which runs:\n", "```", *commands, "```\n"]))
     Path(where).write_text("\n".join(parts))

@@ -10,7 +10,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 PEERS = TOP / "bench" / "compare" / "peers"
 NODE = TOP / "build" / "bench" / "compare"  # the scripts, beside the npm packages that they use
-SERVER_CPU, LOAD_CPU = "1", "0"
+SERVER_CPU, LOAD_CPU, BOTH_CPUS = "1", "0", "0,1"
 
 
 def congestion_control():
@@ -76,16 +76,33 @@ class Running:
     def start_ringcast(self, work):
         if work.load[0] == "echo":
             self.run([TOP / "build/tools/ringcast-echo", "--listen", self.address(), "--workers", 1], self.port)
-            return
-        self.run([TOP / "build/src/main/ringcastd", "--workers", 1, "--listen", self.address(), "--api-listen",
-                  self.address(api=True), "--data-dir", f"{self.directory.name}/data"], self.port)
+        else:
+            self.ringcastd(1, SERVER_CPU)
 
-    def start_raw(self, work, how="quiet"):
-        self.arguments += ["--patience", "3s"] + (["--no-ack"] if work.load[0] != "echo" else [])  # it answers no close
-        merges = work.load[0] == "fanout" and "--in-flight" in work.load
+    def start_ringcast_2(self, work):
+        self.ringcastd(2, BOTH_CPUS)
+
+    def start_ringcast_stalled(self, work):
+        self.ringcastd(1, SERVER_CPU)
+        command = ["taskset", "-c", LOAD_CPU, str(TOP / "bench/compare/stalled.py"), str(self.port), "10"]
+        self.commands.append(self.plain(command))
+        self.processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        if self.processes[-1].stdout.readline() != "ready\n":
+            raise RuntimeError("no stalled receivers")
+
+    def ringcastd(self, workers, cpus):
+        self.run([TOP / "build/src/main/ringcastd", "--workers", workers, "--listen", self.address(), "--api-listen",
+                  self.address(api=True), "--data-dir", f"{self.directory.name}/data"], self.port, cpus)
+
+    def start_raw_2(self, work):
+        self.start_raw(work, threads=["--threads", 2, "--first-cpu", 0], cpus=BOTH_CPUS)
+
+    def start_raw(self, work, how="quiet", threads=(), cpus=SERVER_CPU):
+        self.arguments += ["--no-ack"] if work.load[0] != "echo" else []
+        merges = work.load[0] == "fanout" and "--in-flight" in work.load and work.load[-1] != "1"
         extra = ["--echo"] if work.load[0] == "echo" else ["--coalesce"] if merges else []
         self.run([TOP / "build/bench/raw_limit", "--send", how, "--congestion", congestion_control(), "--listen",
-                  self.address(), "--api-listen", self.address(api=True), *extra], self.port)
+                  self.address(), "--api-listen", self.address(api=True), *extra, *threads], self.port, cpus)
 
     def start_raw_send(self, work):
         self.start_raw(work, "loop")
@@ -133,7 +150,7 @@ class Running:
         return sum(int(path.read_text().split()[0]) for path in threads)
 
     def stop(self):
-        for process in self.processes:
+        for process in reversed(self.processes):  # clients first: a server does not hurry while it has some
             process.terminate()
         for process in self.processes:
             try:
@@ -141,6 +158,8 @@ class Running:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if process.stdout:
+                process.stdout.close()
         self.directory.cleanup()
 
 
@@ -164,7 +183,10 @@ def npm_version(name):
 # What a reader calls it: (name, its version)
 TITLES = {
     "ringcast": ("ringcast", lambda: "commit " + commit()),
+    "ringcast-2": ("ringcast, 2 workers", lambda: "the same, on CPUs 0 and 1"),
+    "ringcast-stalled": ("ringcast, 10 more subscribers that never read", lambda: "the same"),
     "raw": ("raw_limit, io_uring", lambda: "the ceiling: see docs/benchmarking.md"),
+    "raw-2": ("raw_limit, 2 threads", lambda: "the same, on CPUs 0 and 1"),
     "raw-send": ("raw_limit, send(2)", lambda: "the same with a system call a message"),
     "uws": ("uWebSockets.js", lambda: "npm `uwebsockets` " + npm_version("uwebsockets")),
     "nats": ("NATS", lambda: output_of("nats-server", "-v").split("v")[-1] + ", Debian's, over WebSockets"),

@@ -39,6 +39,16 @@ def test_runs_of_another_work_are_not_paired():
     assert figures.pairs([run("ringcast", 0, 1), run("ws", 0, 2, work="echo-100")], "fanout-1000", "ringcast", "ws") == ([], 0)
 
 
+def test_a_claim_is_of_the_rounds_in_which_all_its_servers_count():
+    claim = works.WORKS["workers-1000"].claim
+    cost = {"ringcast": 10, "ringcast-2": 12, "raw": 8, "raw-2": 8.8}
+    runs = [run(server, n, cost[server] * (n + 1), work="workers-1000") for n in range(3) for server in cost]
+    runs[-1]["ok"] = False  # the last round's raw-2
+    values, discarded = figures.ratios(runs[:-5] + runs[-4:], "workers-1000", claim.over, claim.under)  # the second has no raw-2
+    assert values == [pytest.approx(1.2 / 1.1)] and discarded == 1
+    assert "**1.09** (1.09 to 1.09) †, 1 rounds, 1 discarded" in results.claim_line(runs[:-5] + runs[-4:], "workers-1000", claim)
+
+
 def test_the_interval_holds_the_median_is_inside_the_values_and_is_the_same_each_time():
     values = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 9.0]
     low, high = figures.interval(values)
@@ -76,9 +86,26 @@ def test_a_handshake_is_one_of_all_that_came_back():
     assert works.handshakes(result) == (20, {"back/s": 100})
 
 
+def test_a_storm_takes_as_long_as_its_slowest_wave():
+    result = {"cpu": {"server_ns": 4_000_000, "ksoftirqd_ns": 0, "unowned_ns": 0},
+              "storm": [{"back": 100, "all_back_s": 0.5}, {"back": 100, "all_back_s": 1.5}]}
+    assert works.all_back(result) == (1.5, {"us of CPU a client": 20})
+
+
+def test_a_tail_is_of_all_receivers():
+    assert works.tail({"latency_ns": {"topic_all": {"p50": 1_500_000, "p99": 4_000_000}}}) == (4, {"p50 ms": 1.5})
+
+
+def test_a_second_workers_figure_leaves_out_what_nobody_used():
+    result = {"cpu": {"server_ns": 700, "ksoftirqd_ns": 200, "unowned_ns": 100},
+              "deliveries": {"measured": 10, "per_second": 3.5}, "latency_ns": {}}
+    assert works.threads_cpu(result) == (90, {"nobody's ns": 10, "deliveries/s": 3.5})
+
+
 def test_every_server_of_a_work_can_be_started():
     for work in works.WORKS.values():
         assert "ringcast" in work.servers and set(work.servers) <= set(servers.TITLES)
+        assert not work.claim or {*work.claim.over, *work.claim.under} <= set(work.servers)
         for server in work.servers:
             assert hasattr(servers.Running, "start_" + server.replace("-", "_"))
 
