@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <deque>
-#include <unordered_map>
 #include <utility>
 
 #include "erasures.h"
+#include "keys.h"
 #include "reading.h"
 #include "request_queue.h"
 #include "ringcast/base/assert.h"
@@ -16,8 +16,8 @@
 
 namespace rc::store {
 
-using sqlite::Database, sqlite::EntryRow, sqlite::EntryState, sqlite::KeyRow, sqlite::list, sqlite::read,
-    sqlite::SqlError, sqlite::State, sqlite::Tables, sqlite::Trouble, sqlite::User;
+using sqlite::Database, sqlite::EntryRow, sqlite::EntryState, sqlite::list, sqlite::read, sqlite::SqlError,
+    sqlite::State, sqlite::Tables, sqlite::Trouble, sqlite::User;
 
 namespace {
 
@@ -34,13 +34,6 @@ constexpr uint32_t kAppendsPerLook = 8;     // to one user each, between two loo
 constexpr uint32_t kPutOffMax = 8;          // batches of reads in a row without anything being deleted beside
 constexpr uint32_t kSweepSlice = 4;         // rows, likewise
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(16)";
-
-// A key whose publication is under way, and who waits for its outcome.
-struct OpenKey {
-    ContentHash hash;
-    std::string id;
-    RequestQueue::Aside waiting;
-};
 
 struct Settled {
     Ticket ticket;
@@ -69,7 +62,7 @@ class SqliteLog::Impl {
         try {
             db_->execute("BEGIN");
             users_.state().clean = true;
-            write_keys();
+            keys_.write();
             sqlite::write_state(write_state_, users_.state());
             db_->execute("COMMIT");
             if (!db_->cut_log()) log::info("store: a reader holds the write-ahead log: it is left");
@@ -82,6 +75,7 @@ class SqliteLog::Impl {
 
     bool step(WallTime now, Outcomes& outcomes) {
         now_ = now;
+        keys_.set_now(now);
         if (condition_ == Condition::failed) recover();
         if (!down()) checkpoint_if_due();
         cut_if_due();
@@ -92,7 +86,7 @@ class SqliteLog::Impl {
         bool left = false;
         if (down()) {
             answer_while_down();
-        } else if (!idle || !unwritten_.empty() || sweep_is_due()) {
+        } else if (!idle || keys_.has_unwritten() || sweep_is_due()) {
             left = run_batch();
         } else {
             left = give_space_back();
@@ -139,7 +133,7 @@ class SqliteLog::Impl {
                 std::visit([this](auto& r) { handle(r); }, request);
             }
             sweep_left = sweep();
-            write_keys();
+            keys_.write();
             bool const changed = users_.flush();
             if (changed) sqlite::write_state(write_state_, users_.state());
             commit(changed);
@@ -147,7 +141,7 @@ class SqliteLog::Impl {
         if (done) {
             if (sweep_left && fallbacks_.empty() && options_.clock) pace_.took(swept_, time() - batch_began_);
             if (!fallbacks_.empty()) few_requests_ = fallbacks_.size() <= kFewRequests;
-            unwritten_.clear();
+            keys_.committed();
             users_.committed();
             erasures_.committed();
             cut_if_due();
@@ -155,7 +149,6 @@ class SqliteLog::Impl {
             take_back();
         }
         fallbacks_.clear();
-        opened_.clear();
         queue_.put_back(std::exchange(behind_, {}));
         return sweep_left && done;
     }
@@ -264,15 +257,8 @@ class SqliteLog::Impl {
         users_.rollback();
         effects_.clear();
         erasures_.rollback();
-        for (const auto& name : opened_) {
-            auto at = open_.find(name);
-            if (at == open_.end()) continue;  // settled in the same batch
-            for (const auto& request : at->second.waiting) {
-                queue_.forget(request);
-                refuse(request);
-            }
-            open_.erase(at);
-        }
+        for (const auto& request : keys_.rollback())
+            refuse(request);
         for (auto& fallback : fallbacks_) {
             if (auto* answer_now = std::get_if<Answer>(&fallback)) answer(std::move(*answer_now));
             if (auto* settled = std::get_if<Settled>(&fallback)) effects_.emplace_back(*settled);
@@ -356,69 +342,27 @@ class SqliteLog::Impl {
 
     // ---- idempotency keys -----------------------------------------------------------------------
 
-    /// The key as settled, unless it has expired.
-    std::optional<KeyRow> find_key(const std::string& name) {
-        std::optional<KeyRow> key;
-        if (auto at = unwritten_.find(name); at != unwritten_.end()) {
-            key = at->second;
-        } else {
-            key = tables_.key(name);
-        }
-        if (!key || nanoseconds(now_) < key->expires) return key;
-        if (key->id == 0) {
-            unwritten_.erase(name);
-        } else {
-            delete_key(key->id);
-        }
-        return std::nullopt;
-    }
-
-    void delete_key(int64_t id) {
-        tables_.delete_key(id);
-        --users_.change().keys;
-    }
-
-    void write_keys() {
-        for (const auto& [name, key] : unwritten_) {
-            tables_.insert_key(key);
-            ++users_.change().keys;
-        }
-    }
-
-    /// Sets a request aside until the key's outcome is known.
-    void park(OpenKey& key, Request request) {
-        queue_.set_aside(key.waiting, std::move(request));
+    template <class Keyed>
+    void park(const std::string& name, Keyed& request) {
+        std::string const key = name;  // the request's own
+        keys_.park(key, std::move(request));
         fallbacks_.back() = {};
-    }
-
-    KeyRow settled(const std::string& name, ContentHash hash, std::string id) const {
-        return {.name = name,
-                .hash = hash,
-                .answer = std::move(id),
-                .expires = nanoseconds(now_ + limits::kIdempotencyKept)};
     }
 
     void handle(Reserve& request) {
         const auto& [name, hash] = request.idempotency;
         using Verdict = ReserveAnswer::Verdict;
-        if (auto at = open_.find(name); at != open_.end()) return park(at->second, std::move(request));
-        if (auto key = find_key(name)) {
+        if (keys_.is_open(name)) return park(name, request);
+        if (auto key = keys_.find(name)) {
             if (key->hash != hash) return answer(ReserveAnswer{request.ticket, Verdict::conflict});
             return answer(ReserveAnswer{request.ticket, Verdict::repeat, key->answer, key->offset});
         }
-        open_.emplace(name, OpenKey{hash, request.publication_id, {}});
-        opened_.push_back(name);
+        keys_.open(name, hash, request.publication_id);
         answer(ReserveAnswer{request.ticket, Verdict::fresh, std::move(request.publication_id)});
     }
 
     void handle(Settle& request) {
-        auto at = open_.find(request.key);
-        RC_ASSERT(at != open_.end());
-        OpenKey key = std::move(at->second);
-        open_.erase(at);
-        queue_.take_up(std::move(key.waiting));
-        if (request.accepted)
-            unwritten_.emplace(request.key, settled(request.key, key.hash, std::move(key.id)));
+        keys_.settle(request.key, request.accepted);
         effects_.emplace_back(Settled{request.ticket});
     }
 
@@ -430,8 +374,8 @@ class SqliteLog::Impl {
         RC_ASSERT(!request.users.empty() && request.users.size() <= limits::kPublishUsersMax);
         if (request.idempotency) {
             const auto& [name, hash] = *request.idempotency;
-            if (auto at = open_.find(name); at != open_.end()) return park(at->second, std::move(request));
-            if (auto key = find_key(name)) {
+            if (keys_.is_open(name)) return park(name, request);
+            if (auto key = keys_.find(name)) {
                 if (key->hash != hash) return answer(AppendAnswer{request.ticket, Verdict::conflict});
                 return answer(
                     AppendAnswer{request.ticket, Verdict::accepted, true, key->answer, key->offset});
@@ -479,11 +423,9 @@ class SqliteLog::Impl {
             done.offset = receivers.empty() ? known_offset : publication->addressees.front().offset;
         if (request.idempotency) {
             const auto& [name, hash] = *request.idempotency;
-            KeyRow key = settled(name, hash, done.id);
-            key.offset = done.offset;
-            if (request.users.size() == 1) key.user = users_.find(request.users[0].text)->row.id;
-            tables_.insert_key(key);
-            ++users_.change().keys;
+            bool const alone = request.users.size() == 1;
+            keys_.insert(name, hash, done.id, done.offset,
+                         alone ? users_.find(request.users[0].text)->row.id : 0);
         }
         if (!receivers.empty()) {
             publication->message = request.message;
@@ -603,7 +545,7 @@ class SqliteLog::Impl {
         while (sweeping_ && rows > 0) {
             uint32_t const slice = std::min(rows, kSweepSlice);
             uint32_t left = slice;
-            if (erase_some(left) && sweep_keys(left)) left = users_.sweep(left);
+            if (erase_some(left) && keys_.sweep(left)) left = users_.sweep(left);
             sweeping_ = left == 0;
             rows -= slice - left;
             swept_ += slice - left;
@@ -612,16 +554,6 @@ class SqliteLog::Impl {
         }
         if (!sweeping_) next_sweep_ = now_ + kSweepEvery;
         return sweeping_;
-    }
-
-    /// @return whether none has expired any more
-    bool sweep_keys(uint32_t& rows) {
-        for (; rows > 0; --rows) {
-            auto const oldest = tables_.oldest_key();
-            if (!oldest || nanoseconds(now_) < oldest->second) return true;
-            delete_key(oldest->first);
-        }
-        return false;
     }
 
     // Cuts the file by a slice of its free pages where those are many. @return whether there are still
@@ -662,11 +594,9 @@ class SqliteLog::Impl {
     RequestQueue queue_{options_.queue_max, options_.queue_bytes_max};
     std::vector<Effect> effects_;      // of this step, reported when they are durable
     std::vector<Fallback> fallbacks_;  // of each request in this batch
-    std::unordered_map<std::string, OpenKey> open_;
-    std::vector<std::string> opened_;                    // of them, those of this batch
-    std::unordered_map<std::string, KeyRow> unwritten_;  // settled, and not yet in the table
-    bool cut_is_due_ = false;                            // of the write-ahead log
-    RequestQueue::Aside behind_;                         // of this batch, those that go on with the next one
+    sqlite::Keys keys_{tables_, users_, queue_};
+    bool cut_is_due_ = false;     // of the write-ahead log
+    RequestQueue::Aside behind_;  // of this batch, those that go on with the next one
     bool sweeping_ = false;
     uint32_t swept_ = 0, put_off_ = 0;  // rows of this transaction; batches in a row
     SweepPace pace_{options_.sweep_rows, options_.sweep_time_max, static_cast<bool>(options_.clock)};
