@@ -1,10 +1,11 @@
 // The log on a disk that fails and loses power: what was answered is there afterwards, once and in order.
-// RINGCAST_SEEDS=100 tries a hundred times as many seeds.
+// RINGCAST_SEEDS=100 tries a hundred times as many seeds, RINGCAST_FIRST_SEED=n those from n on.
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -15,9 +16,16 @@
 namespace rc::store {
 namespace {
 
-uint64_t seeds(uint64_t usual) {
-    const char* times = std::getenv("RINGCAST_SEEDS");
-    return usual * (times ? std::strtoull(times, nullptr, 10) : 1);
+uint64_t from_environment(const char* name, uint64_t usual) {
+    const char* value = std::getenv(name);
+    return value ? std::strtoull(value, nullptr, 10) : usual;
+}
+
+void for_seeds(uint64_t usual, const std::function<void(uint64_t seed)>& run) {
+    auto const first = from_environment("RINGCAST_FIRST_SEED", 1);
+    auto const end = first + usual * from_environment("RINGCAST_SEEDS", 1);
+    for (uint64_t seed = first; seed < end && !testing::Test::HasFailure(); ++seed)
+        run(seed);
 }
 
 /// What a new file holds.
@@ -315,20 +323,16 @@ void end_by_chance(uint64_t seed, bool power_cuts, bool faults) {
 }
 
 TEST(Crash, WhatWasAnsweredSurvivesKills) {
-    for (uint64_t seed = 1; seed <= seeds(40) && !HasFailure(); ++seed)
-        end_by_chance(seed, false, false);
+    for_seeds(40, [](uint64_t seed) { end_by_chance(seed, false, false); });
 }
 TEST(Crash, WhatWasAnsweredSurvivesPowerCuts) {
-    for (uint64_t seed = 1; seed <= seeds(80) && !HasFailure(); ++seed)
-        end_by_chance(seed, true, false);
+    for_seeds(80, [](uint64_t seed) { end_by_chance(seed, true, false); });
 }
 TEST(Crash, WhatWasAnsweredSurvivesADiskThatFailsAndKills) {
-    for (uint64_t seed = 1; seed <= seeds(40) && !HasFailure(); ++seed)
-        end_by_chance(seed, false, true);
+    for_seeds(40, [](uint64_t seed) { end_by_chance(seed, false, true); });
 }
 TEST(Crash, WhatWasAnsweredSurvivesADiskThatFailsAndPowerCuts) {
-    for (uint64_t seed = 1; seed <= seeds(80) && !HasFailure(); ++seed)
-        end_by_chance(seed, true, true);
+    for_seeds(80, [](uint64_t seed) { end_by_chance(seed, true, true); });
 }
 
 /// Every call of a scenario fails once, for a while; the log refuses, and goes on when the disk does.
