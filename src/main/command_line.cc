@@ -3,18 +3,16 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 
+#include "ringcast/base/arguments.h"
 #include "ringcast/server/server.h"
 
 namespace rc::main {
 namespace {
 
-std::string one_line(std::string text) {
-    std::ranges::replace_if(
-        text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-    return text + "\n";
+std::string complaint(std::string_view what) {
+    return fmt::format("ringcastd: {}\n", in_one_line(what));
 }
 
 std::string help_text(const server::SettingDescription& setting) {
@@ -28,17 +26,6 @@ CLI::Option* add_setting(CLI::App& app, const server::SettingDescription& settin
     option->expected(1)->allow_extra_args(false);
     if (setting.takes_list) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     return option;
-}
-
-// Names flags only: what stands beside a flag that is misspelt may be a secret, and this goes into a log.
-std::string describe_extras(const CLI::App& app, int argc, const char* const* argv) {
-    auto const extras = app.remaining(true);
-    for (const auto& text : extras)
-        if (text.starts_with('-')) return text.substr(0, text.find('=')) + " is no flag";
-    int at = 1;
-    while (at < argc && extras.front() != argv[at])
-        ++at;
-    return fmt::format("argument {} belongs to no flag", at);
 }
 
 }  // namespace
@@ -62,12 +49,11 @@ std::variant<CommandLine, Exit> parse_command_line(int argc, const char* const* 
     } catch (const CLI::CallForHelp&) {
         return Exit{kStatusOk, app.help()};
     } catch (const CLI::CallForVersion& version) {
-        return Exit{kStatusOk, one_line(version.what())};
+        return Exit{kStatusOk, in_one_line(version.what()) + "\n"};
     } catch (const CLI::ExtrasError&) {
-        return Exit{kStatusSettings,
-                    one_line(fmt::format("ringcastd: {}", describe_extras(app, argc, argv)))};
+        return Exit{kStatusSettings, complaint(describe_extras(app.remaining(true), argc, argv))};
     } catch (const CLI::ParseError& error) {
-        return Exit{kStatusSettings, one_line(fmt::format("ringcastd: {}", error.what()))};
+        return Exit{kStatusSettings, complaint(error.what())};
     }
     if (config_option->count() > 0) out.config_file = std::move(config_file);
     for (const auto& [flag, option] : options)
@@ -85,7 +71,7 @@ Result<server::Config> load(const CommandLine& command_line) {
 Exit report_check(const Result<server::Config>& config) {
     auto const found = config ? server::check_key_files(*config) : tl::unexpected(config.error());
     if (found) return {kStatusOk, "ok\n"};
-    return {kStatusSettings, one_line(fmt::format("ringcastd: {}", found.error().message))};
+    return {kStatusSettings, complaint(found.error().message)};
 }
 
 int print(const Exit& exit) {

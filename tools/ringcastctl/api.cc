@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "remote.h"
+#include "ringcast/base/arguments.h"
 
 namespace rc::ctl {
 namespace {

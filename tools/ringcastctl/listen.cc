@@ -15,6 +15,7 @@
 
 #include "commands.h"
 #include "remote.h"
+#include "ringcast/base/arguments.h"
 #include "ringcast/proto/encode.h"
 
 namespace rc::ctl {

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "remote.h"
+#include "ringcast/base/arguments.h"
 
 namespace {
 
@@ -133,17 +134,6 @@ CLI::App* add_publish(CLI::App& app, PublishOptions& options) {
     return command;
 }
 
-// Names flags only: what stands beside a flag that is misspelt may be a secret, and this goes into a log.
-std::string describe_extras(const CLI::App& app, int argc, const char* const* argv) {
-    auto const extras = app.remaining(true);
-    for (const auto& text : extras)
-        if (text.starts_with('-')) return text.substr(0, text.find('=')) + " is no flag";
-    int at = 1;
-    while (at < argc && extras.front() != argv[at])
-        ++at;
-    return fmt::format("argument {} belongs to no flag", at);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -176,11 +166,11 @@ int main(int argc, char** argv) {
         hide_api_key(argc, argv);
     } catch (const CLI::ExtrasError&) {
         std::fprintf(stderr, "ringcastctl: %s\n",
-                     rc::ctl::in_one_line(describe_extras(app, argc, argv)).c_str());
+                     rc::in_one_line(rc::describe_extras(app.remaining(true), argc, argv)).c_str());
         return kStatusSettings;
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);
-        std::fprintf(stderr, "ringcastctl: %s\n", rc::ctl::in_one_line(error.what()).c_str());
+        std::fprintf(stderr, "ringcastctl: %s\n", rc::in_one_line(error.what()).c_str());
         return kStatusSettings;
     }
 

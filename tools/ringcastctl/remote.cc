@@ -80,12 +80,4 @@ std::string user_json(std::string_view user) {
     return out;
 }
 
-std::string in_one_line(std::string_view text) {
-    std::string out(text);
-    std::ranges::replace_if(
-        out, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-    out.erase(out.find_last_not_of(' ') + 1);
-    return out;
-}
-
 }  // namespace rc::ctl

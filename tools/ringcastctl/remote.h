@@ -27,7 +27,4 @@ Result<boost::asio::ip::tcp::socket> connect(boost::asio::io_context& io, const 
 /// `123` for a canonical integer as the protocol has them (0 to 2^53-1), else a JSON string.
 std::string user_json(std::string_view user);
 
-/// Foreign text as part of one line: control bytes replaced.
-std::string in_one_line(std::string_view text);
-
 }  // namespace rc::ctl
