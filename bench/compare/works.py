@@ -79,15 +79,15 @@ WORKS = {
                          claim=Claim("what a delivery costs more with a second worker, over what it costs raw_limit more with a "
                                      "second thread", ["ringcast-2", "raw"], ["ringcast", "raw-2"], "1.08 at most")),
     "stalled-1000": Work("1 topic, 1,000 subscribers, 2 kB, 60 publishes a second: beside 10 that never read", "ms, p99 of all deliveries",
-                         ["fanout", "-n", "1000", "--rate", "60", "--bytes", "2000"], ["ringcast", "ringcast-stalled"], tail,
+                         ["fanout", "-n", "1000", "--rate", "60", "--bytes", "2000"], ["ringcast", "ringcast-stalled"], tail, oftener=2,
                          claim=Claim("p99 of those who read beside those who do not, over p99 without them", ["ringcast-stalled"],
                                      ["ringcast"], "1.2 at most")),
     "memory-10000": Work("an idle connection, a user with a topic: slope from 5,000 to 10,000",
                          "resident bytes of the server a connection",
                          ["idle", "-n", "10000", "--settle", "1s", "--duration", "1s"], ALL, memory, False),
-    "handshakes-2000": Work("2,000 clients dropped at once, until all are back and subscribed, 3 times",
+    "handshakes-2000": Work("2,000 clients dropped at once, until all are back and subscribed, 8 times",
                             "us of CPU a drop, handshake and subscribe",
-                            ["storm", "-n", "2000", "--rounds", "3"], ALL, handshakes, False),
+                            ["storm", "-n", "2000", "--rounds", "8", "--settle", "100ms"], ALL, handshakes, False),
     "storm-19000": Work("19,000 clients dropped at once, until the last is back and subscribed", "s",
                         ["storm", "-n", "19000", "--rounds", "1"], ["ringcast", "raw"], all_back, False),
 }
