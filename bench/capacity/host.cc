@@ -12,7 +12,7 @@
 namespace rc::bench {
 namespace {
 
-constexpr uint32_t kPublishersPerCore = 8;
+constexpr uint32_t kPublishersPerCore = 16;
 constexpr uint32_t kTogether = 64;             // connections that a core takes in one go
 constexpr Duration kHeartbeats = seconds(25);  // over which clients come, so that theirs are spread
 constexpr Duration kPongAfter = milliseconds(20);
@@ -71,9 +71,9 @@ std::string publish_request(VirtualHost::Target target, uint64_t publication) {
 }
 
 // Between the two sizes that were measured, by the logarithm.
-double cost_of_send(const VirtualHost::Options& options) {
+double cost_of_cold(const VirtualHost::Options& options) {
     double const sockets = static_cast<double>(options.clients) / options.workers;
-    return options.costs.send + options.costs.cold * std::clamp(std::log10(sockets / 1'000), 0.0, 1.0);
+    return options.costs.cold * std::clamp(std::log10(sockets / 1'000), 0.0, 1.0);
 }
 }  // namespace
 
@@ -102,7 +102,7 @@ class VirtualHost::Main final : public reactor::CoreProgram, private reactor::Ma
 
 VirtualHost::VirtualHost(const Options& options)
     : options_(options),
-      send_cost_(cost_of_send(options)),
+      cold_(cost_of_cold(options)),
       rig_({.workers = options.workers,
             .direct_slots = 2 * options.clients / options.workers + 1'000,
             .config = config_,
@@ -200,7 +200,7 @@ void VirtualHost::publish(MonoTime due, Target target, std::function<void()> ove
     if (target.kind == Target::Kind::everybody) missing = options_.clients;
     publications_.push_back({.due = due, .target = target, .missing = missing, .over = std::move(over)});
     ++open_;
-    schedule({.time = due, .kind = Event::Kind::request, .publication = number});
+    schedule({.time = due, .kind = Event::Kind::due, .publication = number});
 }
 
 // The connections take turns, so that every core gets its share of the requests.
@@ -214,14 +214,29 @@ void VirtualHost::ask(uint64_t publication) {
     }
     ++one.requests;
     one.publication = publication;
-    requests_[publisher] = publish_request(publications_[publication].target, publication);
+    schedule({.time = spend_at_client(one.core, options_.costs.ask),
+              .kind = Event::Kind::request,
+              .publisher = publisher});
+}
+
+void VirtualHost::deliver_request(uint32_t publisher) {
+    auto const& one = publishers_[publisher];
+    requests_[publisher] = publish_request(publications_[one.publication].target, one.publication);
     rig_.ring(one.core).deliver(one.file, requests_[publisher]);
     wake(one.core, now_);
 }
 
+// When the clients' CPU will have done that, behind what it has to do.
+MonoTime VirtualHost::spend_at_client(uint32_t core, double ns) {
+    auto const from = in_turn_ == kNobody ? now_ : clock_.now();
+    return clients_free_[core] = std::max(clients_free_[core], from) + nanoseconds_of(ns);
+}
+
 void VirtualHost::apply(const Event& event) {
-    if (event.kind == Event::Kind::request) {
+    if (event.kind == Event::Kind::due) {
         unasked_.push_back(event.publication);
+    } else if (event.kind == Event::Kind::request) {
+        deliver_request(event.publisher);
     } else if (event.kind == Event::Kind::over) {
         --open_;
         if (auto const over = std::move(publications_[event.publication].over)) over();
@@ -232,14 +247,14 @@ void VirtualHost::apply(const Event& event) {
     }
 }
 
-void VirtualHost::answered(uint32_t publisher, bool accepted) {
+void VirtualHost::answered(uint32_t publisher, bool accepted, MonoTime time) {
     auto const number = publishers_[publisher].publication;
     free_publishers_.push_back(publisher);
     auto& publication = publications_[number];
     publication.answered = true;
     if (counting_) ++(accepted ? seen_.published : seen_.refused);
     if (!accepted) publication.missing = 0;
-    if (publication.missing == 0) conclude(number, std::max(clock_.now(), publication.last));
+    if (publication.missing == 0) conclude(number, std::max(time, publication.last));
 }
 
 void VirtualHost::conclude(uint64_t publication, MonoTime time) {
@@ -265,11 +280,12 @@ void VirtualHost::take_frames(uint32_t core, io::File file, std::string_view byt
         auto const at = text.find(kNumber);
         if (at == std::string_view::npos) continue;  // an acknowledgement
         spend(options_.costs.delivery);
+        auto const taken = spend_at_client(core, options_.costs.client_message);
         uint64_t number = 0;
         std::from_chars(text.data() + at + kNumber.size(), text.data() + text.size(), number);
         auto& publication = publications_[number];
-        auto const took = static_cast<int64_t>((clients_free_[core] - publication.due) / Duration(1));
-        publication.last = std::max(publication.last, clients_free_[core]);
+        auto const took = static_cast<int64_t>((taken - publication.due) / Duration(1));
+        publication.last = std::max(publication.last, taken);
         ++seen_.deliveries;
         seen_.latency.record(took);
         RC_ASSERT(publication.missing > 0);
@@ -295,7 +311,8 @@ void VirtualHost::on_accept(LeanRing&) {
 
 void VirtualHost::on_receive(LeanRing& ring, io::File file) {
     bool const request = publisher_of_[core_of(ring)][static_cast<std::size_t>(file.index)] >= 0;
-    spend(options_.costs.receive + (request ? options_.costs.request : options_.costs.message));
+    auto const& costs = options_.costs;
+    spend(costs.receive + (request ? costs.publisher + costs.request : costs.message));
 }
 
 void VirtualHost::on_send(LeanRing& ring, io::File file, std::span<const iovec> parts) {
@@ -303,17 +320,18 @@ void VirtualHost::on_send(LeanRing& ring, io::File file, std::span<const iovec> 
     std::size_t bytes = 0;
     for (const auto& part : parts)
         bytes += part.iov_len;
-    spend(send_cost_ + options_.costs.send_byte * static_cast<double>(bytes));
+    auto const& costs = options_.costs;
+    auto const publisher = publisher_of_[core][static_cast<std::size_t>(file.index)];
+    spend(costs.send + (options_.crowded ? costs.crowded : 0) + costs.send_byte * static_cast<double>(bytes) +
+          (publisher < 0 ? cold_ + costs.sent : 0));
     auto const text = [](const iovec& part) {
         return std::string_view(static_cast<const char*>(part.iov_base), part.iov_len);
     };
-    auto const publisher = publisher_of_[core][static_cast<std::size_t>(file.index)];
+    auto const taken = spend_at_client(core, costs.client);
     if (publisher >= 0) {
         RC_ASSERT(text(parts[0]).starts_with("HTTP/1.1 "));
-        return answered(static_cast<uint32_t>(publisher), text(parts[0])[9] == '2');
+        return answered(static_cast<uint32_t>(publisher), text(parts[0])[9] == '2', taken);
     }
-    auto& clients_free = clients_free_[core];
-    clients_free = std::max(clients_free, clock_.now()) + nanoseconds_of(options_.costs.client);
     for (const auto& part : parts) {
         if (!text(part).starts_with("HTTP/1.1 101")) take_frames(core, file, text(part));
     }

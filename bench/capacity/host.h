@@ -48,13 +48,14 @@ struct Seen {
 /// code, each of whose operations takes the time that a table says. Cores run side by side, each by its own
 /// time; whoever is behind has the next turn. What a turn posts may be seen by a turn that began meanwhile,
 /// early by that turn's length. There is no network: bytes arrive as they are sent, sockets take everything.
-/// Each core has a CPU of clients opposite, which takes what they are sent one after the other; a publication
-/// is over, for its publisher too, when that has found the last of it. The same calls do the same.
+/// Each core has a CPU of clients and publishers opposite, which takes what they are sent and sends requests
+/// one after the other; a publication is over when that has found the last of it. The same calls do the same.
 class VirtualHost final : private RingObserver {
   public:
     struct Options {
         uint32_t workers = 1, clients = 1'000;
-        uint32_t topics = 1;  // client i is user i, and holds topic i % topics, of the name t<number>
+        uint32_t topics = 1;   // client i is user i, and holds topic i % topics, of the name t<number>
+        bool crowded = false;  // clients run on the server's CPUs, not on others
         Costs costs;
     };
     explicit VirtualHost(const Options& options);
@@ -96,10 +97,11 @@ class VirtualHost final : private RingObserver {
     struct Event {
         MonoTime time;
         uint64_t number = 0;  // in the order in which they were thought of
-        enum class Kind : uint8_t { request, pong, over } kind;
+        enum class Kind : uint8_t { due, request, pong, over } kind;
         uint32_t core = 0;  // of a pong, with its socket
         io::File file = {};
-        uint64_t publication = 0;  // of a request, or that is over
+        uint32_t publisher = 0;    // whose request arrives
+        uint64_t publication = 0;  // that is due or over
         friend bool operator>(const Event& a, const Event& b) {
             return std::pair(a.time, a.number) > std::pair(b.time, b.number);
         }
@@ -124,7 +126,9 @@ class VirtualHost final : private RingObserver {
     void turn(uint32_t i);
     void apply(const Event& event);
     void ask(uint64_t publication);
-    void answered(uint32_t publisher, bool accepted);
+    void deliver_request(uint32_t publisher);
+    [[nodiscard]] MonoTime spend_at_client(uint32_t core, double ns);
+    void answered(uint32_t publisher, bool accepted, MonoTime time);
     void conclude(uint64_t publication, MonoTime time);
     void take_frames(uint32_t core, io::File file, std::string_view bytes);
     void spend(double ns) {
@@ -135,7 +139,7 @@ class VirtualHost final : private RingObserver {
     void order(server::Control what);
 
     Options options_;
-    double send_cost_;  // ns
+    double cold_;  // ns, of a send to a client
     server::Config config_;
     CoreClock clock_;
     test::FakeEntropy entropy_;

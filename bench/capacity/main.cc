@@ -68,19 +68,21 @@ void print(const std::string& work, const VirtualHost::Options& options, double 
 }
 
 /// The works that ringcast-load measures on the real server.
-void predict(const bench::Costs& costs, uint32_t workers, bool quick) {
+void predict(const bench::Costs& costs, uint32_t workers, bool crowded, bool quick) {
     test::FakeEntropy chance;
     uint64_t const messages = quick ? 20 : 200;
     for (uint32_t clients : {1'000U, 10'000U}) {
         for (uint32_t in_flight : {1U, 16U}) {
-            VirtualHost::Options const options{.workers = workers, .clients = clients, .costs = costs};
+            VirtualHost::Options const options{
+                .workers = workers, .clients = clients, .crowded = crowded, .costs = costs};
             VirtualHost host(options);
             host.begin();
             closed_loop(host, in_flight, messages, [] { return Target{Target::Kind::topic, 0}; });
             print(fmt::format("fan-out, {} in flight", in_flight), options, 0, host.end());
         }
     }
-    VirtualHost::Options const options{.workers = workers, .clients = 10'000, .costs = costs};
+    VirtualHost::Options const options{
+        .workers = workers, .clients = 10'000, .crowded = crowded, .costs = costs};
     for (auto kind : {Target::Kind::user, Target::Kind::stored_user}) {
         VirtualHost host(options);
         host.begin();
@@ -151,7 +153,7 @@ int main(int argc, char** argv) {
         "time."};
     bench::Costs costs;
     uint32_t workers = 64, clients = 1'000'000;
-    bool quick = false;
+    bool crowded = false, quick = false;
     app.set_config("--costs", "", "What operations cost: bench/capacity/costs.toml")->required();
     for (auto [name, to] :
          std::initializer_list<std::pair<const char*, double*>>{{"--turn", &costs.turn},
@@ -162,12 +164,17 @@ int main(int argc, char** argv) {
                                                                 {"--accept", &costs.accept},
                                                                 {"--receive", &costs.receive},
                                                                 {"--message", &costs.message},
+                                                                {"--publisher", &costs.publisher},
                                                                 {"--request", &costs.request},
                                                                 {"--send", &costs.send},
                                                                 {"--cold", &costs.cold},
+                                                                {"--crowded", &costs.crowded},
                                                                 {"--send_byte", &costs.send_byte},
+                                                                {"--sent", &costs.sent},
                                                                 {"--delivery", &costs.delivery},
                                                                 {"--client", &costs.client},
+                                                                {"--client_message", &costs.client_message},
+                                                                {"--ask", &costs.ask},
                                                                 {"--commit", &costs.commit},
                                                                 {"--record", &costs.record}})
         app.add_option(name, *to, "Nanoseconds")->required()->group("Costs");
@@ -177,11 +184,12 @@ int main(int argc, char** argv) {
     app.add_flag("--quick", quick, "A few messages of each, to see that it works");
     auto* const predicting =
         app.add_subcommand("predict", "The works that ringcast-load measures on a real server");
+    predicting->add_flag("--crowded", crowded, "The clients are on the server's CPUs, not on others");
     auto* const bending = app.add_subcommand("bends", "Each kind of publication at growing rates");
     app.require_subcommand(1);
     CLI11_PARSE(app, argc, argv);
     print_head();
-    if (*predicting) predict(costs, workers, quick);
+    if (*predicting) predict(costs, workers, crowded, quick);
     if (*bending) bends(costs, workers, clients, quick);
     return 0;
 }

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 PROGRAM = pathlib.Path(os.environ.get("RINGCAST_BUILD", "build")) / "bench/capacity"
-NAMES = ["turn", "look", "mail", "wake", "woken", "accept", "receive", "message", "request", "send", "cold", "send_byte", "delivery", "client", "commit",
-         "record"]
+NAMES = ["turn", "look", "mail", "wake", "woken", "accept", "receive", "message", "publisher", "request", "send", "cold", "crowded", "send_byte", "sent",
+         "delivery", "client", "client_message", "ask", "commit", "record"]
 
 
 def run(tmp_path, *arguments, **costs):
@@ -19,10 +19,29 @@ def run(tmp_path, *arguments, **costs):
 
 
 def test_a_delivery_costs_its_send_and_our_part(tmp_path):
-    rows = run(tmp_path, "--workers", "1", "predict", send=3000, delivery=500, request=10_000)
-    one = next(row for row in rows if row["work"] == "fan-out, 1 in flight" and row["clients"] == "10000")
+    costs = dict(send=3000, cold=1000, crowded=200, sent=400, delivery=100, publisher=4000, request=6000)
+
+    def cost(*predict):
+        rows = run(tmp_path, "--workers", "1", "predict", *predict, **costs)
+        return next(float(row["CPU/delivery ns"]) for row in rows if row["work"] == "fan-out, 1 in flight" and row["clients"] == "10000")
+
     # 10,000 deliveries, one answer, one request; a few heartbeats are among them.
-    assert float(one["CPU/delivery ns"]) == pytest.approx(3500 + (3000 + 10_000) / 10_000, abs=10)
+    assert cost() == pytest.approx(4500 + (3000 + 10_000) / 10_000, abs=10)
+    assert cost("--crowded") == pytest.approx(4700 + (3200 + 10_000) / 10_000, abs=10)
+
+
+def test_a_send_costs_once_however_much_goes_in_it(tmp_path):
+    rows = run(tmp_path, "--workers", "1", "predict", send=3000, sent=400, delivery=100)
+    merged = next(row for row in rows if row["work"] == "fan-out, 16 in flight" and row["clients"] == "1000")
+    # Twenty messages: sixteen ask at one and the same time and go together, then four. Each answer is a send too.
+    assert float(merged["CPU/delivery ns"]) == pytest.approx(3400 * 2 / 20 + 100 + 3000 / 1000, abs=2)
+
+
+def test_requests_come_one_after_the_other_from_the_publishers_cpu(tmp_path):
+    rows = run(tmp_path, "--workers", "1", "predict", ask=100_000, client=50_000)
+    targeted = next(row for row in rows if row["work"] == "targeted, 16 in flight")
+    # To ask, to take the message, and to take the answer.
+    assert float(targeted["published/s"]) == pytest.approx(1e9 / 200_000, rel=0.02)
 
 
 def test_the_store_s_commits_bound_what_is_stored(tmp_path):
