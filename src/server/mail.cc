@@ -9,9 +9,9 @@ namespace {
 
 void drop(const reactor::Mail& mail) {
     switch (static_cast<MailKind>(mail.kind)) {
-        case MailKind::store_request: Parcel<store::Request>::open(mail); break;
+        case MailKind::store_request:
+        case MailKind::store_answer: Parcel<StoreEnvelope>::open(mail); break;
         case MailKind::store_settle: Parcel<store::Settle>::open(mail); break;
-        case MailKind::store_answer: Parcel<store::Answer>::open(mail); break;
         case MailKind::publication: Parcel<std::shared_ptr<const store::Publication>>::open(mail); break;
         case MailKind::read_mark: Parcel<std::shared_ptr<const store::ReadMark>>::open(mail); break;
         case MailKind::live_request: Parcel<LiveRequest>::open(mail); break;

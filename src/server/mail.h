@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "ringcast/auth/keys.h"
@@ -53,11 +54,18 @@ struct Parcel {
     static reactor::Mail mail(MailKind kind, T content, uint64_t token = 0) {
         return reactor::Mail::make(static_cast<uint8_t>(kind), Parcel{new T(std::move(content)), token});
     }
+    static reactor::Mail mail(MailKind kind, std::unique_ptr<T> content) {
+        return reactor::Mail::make(static_cast<uint8_t>(kind), Parcel{content.release(), 0});
+    }
     static std::pair<std::unique_ptr<T>, uint64_t> open(const reactor::Mail& mail) {
         auto const parcel = mail.as<Parcel>();
         return {std::unique_ptr<T>(parcel.content), parcel.token};
     }
 };
+
+/// What goes to the store with a request comes back with its answer: so the core that has allocated it frees
+/// it, which costs the store's thread nothing.
+using StoreEnvelope = std::variant<store::Request, store::Answer>;
 
 /// A publication that no log keeps: to a topic, to everybody, or live only to users.
 struct LivePublication {

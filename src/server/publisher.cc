@@ -78,13 +78,15 @@ bool Publisher::publish(proto::PublishRequest&& request, const std::optional<std
         message->data = request.is_document_type ? std::move(filled) : std::string(data);
         if (request.is_notification)
             message->notification_id = request.notification_id.value_or(publication_id);
-        store::Append append{.users = target.users,
-                             .message = std::move(message),
-                             .content_hash = content_hash(request),
-                             .publication_id = publication_id,
-                             .frame = frame,
-                             .read = request.is_notification && request.has_read && request.read,
-                             .ttl = request.ttl};
+        store::Append append{
+            .users = target.users,
+            .message = std::move(message),
+            .content_hash = content_hash(request),
+            .publication_id = request.is_notification ? std::string() : std::move(publication_id),
+            .id_wanted = !may_wait,
+            .frame = frame,
+            .read = request.is_notification && request.has_read && request.read,
+            .ttl = request.ttl};
         if (key) append.idempotency = store::Idempotency{*key, hash_with_targets(request)};
         core_.store().submit(std::move(append), [done = std::move(done)](store::Answer&& answer) {
             auto& appended = std::get<store::AppendAnswer>(answer);

@@ -33,7 +33,8 @@ class Publisher {
     /// when it is durable, if users keep it, and in the mailbox of every core.
     /// @param request  used up, whatever comes of it
     /// @param key  the idempotency key, if there is one
-    /// @param may_wait  a line of a batch: it waits for a place at its home core instead of being refused
+    /// @param may_wait  a line of a batch: it waits for a place at its home core instead of being refused,
+    ///                  and nobody wants its id
     [[nodiscard]] bool publish(proto::PublishRequest&& request, const std::optional<std::string>& key,
                                bool may_wait, Done done);
 

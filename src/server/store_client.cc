@@ -26,8 +26,8 @@ bool StoreClient::retry() {
 void StoreClient::on_mail(const reactor::Mail& mail) {
     if (mail.kind == static_cast<uint8_t>(MailKind::store_settled))
         return settled_.push_back(mail.as<uint64_t>());
-    auto [answer, token] = Parcel<store::Answer>::open(mail);
-    answers_.push_back(std::move(*answer));
+    auto [envelope, token] = Parcel<StoreEnvelope>::open(mail);
+    answers_.push_back(std::move(std::get<store::Answer>(*envelope)));
 }
 
 void StoreClient::deliver_answers() {

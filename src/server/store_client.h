@@ -23,7 +23,8 @@ class StoreClient final : public reactor::MailSink {
     void submit(Request request, Continuation continuation) {
         uint64_t const token = pending_.add(std::move(continuation));
         request.ticket = {reactor_.id(), token};
-        reactor_.request(store_, Parcel<store::Request>::mail(MailKind::store_request, std::move(request)));
+        auto envelope = std::make_unique<StoreEnvelope>(store::Request(std::move(request)));
+        reactor_.request(store_, Parcel<StoreEnvelope>::mail(MailKind::store_request, std::move(envelope)));
     }
     /// Always finds a place, in the end. `settled` runs on a later turn, when the key is durable.
     void settle(store::Settle settle, std::function<void()> settled);

@@ -10,7 +10,12 @@ constexpr Duration kHousekeepingEvery = seconds(10);
 
 StoreHost::StoreHost(reactor::Reactor& reactor, uint32_t workers, std::unique_ptr<store::Log> log,
                      StoreMetrics& metrics, std::function<void(store::Moment)> at)
-    : reactor_(reactor), workers_(workers), log_(std::move(log)), metrics_(metrics), at_(std::move(at)) {
+    : reactor_(reactor),
+      workers_(workers),
+      log_(std::move(log)),
+      metrics_(metrics),
+      at_(std::move(at)),
+      envelopes_(reactor.mesh().size()) {
     for (auto kind : {MailKind::store_request, MailKind::store_settle, MailKind::control}) {
         reactor.bind_mail(static_cast<uint8_t>(kind), *this);
     }
@@ -27,9 +32,11 @@ bool StoreHost::ready_for(const reactor::Mail& mail) {
 void StoreHost::on_mail(const reactor::Mail& mail) {
     switch (static_cast<MailKind>(mail.kind)) {
         case MailKind::store_request: {
-            auto [request, token] = Parcel<store::Request>::open(mail);
-            if (!refused_.empty() || !log_->submit(std::move(*request)))
-                refused_.push_back(std::move(*request));
+            auto [envelope, token] = Parcel<StoreEnvelope>::open(mail);
+            auto& request = std::get<store::Request>(*envelope);
+            if (!refused_.empty() || !log_->submit(std::move(request)))
+                refused_.push_back(std::move(request));
+            envelopes_[mail.from].push_back(std::move(envelope));
             break;
         }
         case MailKind::store_settle: {
@@ -66,8 +73,11 @@ bool StoreHost::run_slice() {
 void StoreHost::post_answers() {
     for (; !answers_.empty(); answers_.pop_front()) {
         auto const core = static_cast<reactor::CoreId>(store::ticket_of(answers_.front()).core);
-        reactor_.answer(core,
-                        Parcel<store::Answer>::mail(MailKind::store_answer, std::move(answers_.front())));
+        RC_ASSERT(!envelopes_[core].empty());
+        auto envelope = std::move(envelopes_[core].back());
+        envelopes_[core].pop_back();
+        *envelope = std::move(answers_.front());
+        reactor_.answer(core, Parcel<StoreEnvelope>::mail(MailKind::store_answer, std::move(envelope)));
     }
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <variant>
+#include <vector>
 
 #include "mail.h"
 #include "ringcast/reactor/core_group.h"
@@ -53,7 +54,8 @@ class StoreHost final : public reactor::CoreProgram,
     std::unique_ptr<store::Log> log_;
     StoreMetrics& metrics_;
     std::function<void(store::Moment)> at_;
-    bool answered_ = false;  // on the turn before
+    bool answered_ = false;                                               // on the turn before
+    std::vector<std::vector<std::unique_ptr<StoreEnvelope>>> envelopes_;  // by core: for its answers
     // By a full queue of the log; goes first next time. Taken out of the mailboxes all the same, because a
     // settle behind it may be what the queue waits for. At most half a mailbox of each core.
     std::deque<store::Request> refused_;

@@ -243,7 +243,8 @@ class MemoryLog::Impl {
         }
 
         AppendAnswer done{request.ticket, Verdict::accepted, receivers.empty()};
-        done.id = notification ? message.notification_id : request.publication_id;
+        const std::string& id = notification ? message.notification_id : request.publication_id;
+        if (request.id_wanted) done.id = id;
         if (request.users.size() == 1)
             done.offset = receivers.empty() ? known_offset : publication->addressees.front().offset;
         if (request.idempotency) {
@@ -251,7 +252,7 @@ class MemoryLog::Impl {
             auto charge = Charge(memory_, key_bytes(*request.idempotency));
             auto [at, made] =
                 keys_.emplace(name, Key{hash,
-                                        done.id,
+                                        id,
                                         done.offset,
                                         request.users.size() == 1 ? request.users[0].text : std::string(),
                                         false,

@@ -1,6 +1,5 @@
 #include "request_queue.h"
 
-#include <iterator>
 #include <utility>
 
 namespace rc::store {
@@ -12,22 +11,28 @@ bool RequestQueue::push(Request&& request) {
         if (bytes_ > 0 && bytes_ + bytes > bytes_max_) return false;
     }
     bytes_ += bytes;
-    queue_.push_back(std::move(request));
+    queue_.push_back({std::move(request), bytes});
     return true;
 }
 
 Request RequestQueue::pop() {
-    Request request = std::move(queue_.front());
+    Request request = std::move(queue_.front().request);
+    bytes_ -= queue_.front().bytes;
     queue_.pop_front();
-    bytes_ -= queued_bytes(request);
     return request;
 }
 
 void RequestQueue::put_back(Aside requests) {
     for (const auto& request : requests)
         bytes_ += queued_bytes(request);
-    queue_.insert(queue_.begin(), std::make_move_iterator(requests.begin()),
-                  std::make_move_iterator(requests.end()));
+    push_front(std::move(requests));
+}
+
+void RequestQueue::push_front(Aside requests) {
+    for (; !requests.empty(); requests.pop_back()) {
+        std::size_t const bytes = queued_bytes(requests.back());
+        queue_.push_front({std::move(requests.back()), bytes});
+    }
 }
 
 void RequestQueue::set_aside(Aside& aside, Request request) {
@@ -38,8 +43,7 @@ void RequestQueue::set_aside(Aside& aside, Request request) {
 
 void RequestQueue::take_up(Aside aside) {
     aside_ -= aside.size();
-    queue_.insert(queue_.begin(), std::make_move_iterator(aside.begin()),
-                  std::make_move_iterator(aside.end()));
+    push_front(std::move(aside));
 }
 
 void RequestQueue::forget(const Request& request) {

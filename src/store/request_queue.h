@@ -19,7 +19,11 @@ class RequestQueue {
     /// The rule of Log::submit. False leaves the request as it was.
     [[nodiscard]] bool push(Request&& request);
     [[nodiscard]] bool empty() const { return queue_.empty(); }
-    [[nodiscard]] const Request& front() const { return queue_.front(); }
+    [[nodiscard]] const Request& front() const { return queue_.front().request; }
+    [[nodiscard]] std::size_t front_bytes() const { return queue_.front().bytes; }
+    /// That are not set aside, and the one at a place among them.
+    [[nodiscard]] std::size_t size() const { return queue_.size(); }
+    [[nodiscard]] const Request& at(std::size_t place) const { return queue_[place].request; }
     Request pop();
     /// They go before all that waits, in their order.
     void put_back(Aside requests);
@@ -34,9 +38,15 @@ class RequestQueue {
     [[nodiscard]] std::size_t waiting() const { return queue_.size() + aside_; }
 
   private:
+    struct Waiting {
+        Request request;
+        std::size_t bytes;
+    };
+    void push_front(Aside requests);
+
     uint32_t const requests_max_;
     std::size_t const bytes_max_;
-    std::deque<Request> queue_;
+    std::deque<Waiting> queue_;
     std::size_t aside_ = 0;
     std::size_t bytes_ = 0;  // of both
 };

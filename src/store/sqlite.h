@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -122,6 +123,7 @@ class Statement {
     void bind(int place, std::string_view value);
     void bind(int place, const std::string& value) { bind(place, std::string_view(value)); }
     void bind(int place, std::nullptr_t);
+    void bind(int place, std::optional<int64_t> value) { value ? bind(place, *value) : bind(place, nullptr); }
     bool step();
     void reset() noexcept;
 

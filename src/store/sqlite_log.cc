@@ -33,6 +33,8 @@ constexpr uint32_t kQuietSteps = 8;         // in a row without a request: a flo
 constexpr uint32_t kAppendsPerLook = 8;     // to one user each, between two looks at the clock
 constexpr uint32_t kPutOffMax = 8;          // batches of reads in a row without anything being deleted beside
 constexpr uint32_t kSweepSlice = 4;         // rows, likewise
+constexpr uint32_t kFetchedTogether = 8;    // requests
+constexpr std::size_t kFetchedBytes = 256;  // of each one's data
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(16)";
 
 struct Settled {
@@ -121,7 +123,8 @@ class SqliteLog::Impl {
         bool const done = guarded([&] {
             db_->execute("BEGIN");
             users_.begin(now_, now_ - options_.retention, kExpireRows);
-            while (!queue_.empty() && fits_the_batch(queue_.front())) {
+            for (uint32_t n = 0; !queue_.empty() && fits_the_batch(queue_.front()); ++n) {
+                if (n % kFetchedTogether == 0) fetch_ahead();
                 Request request = queue_.pop();
                 fallbacks_.push_back(fallback_of(request));
                 if (must_wait(request)) {
@@ -151,6 +154,17 @@ class SqliteLog::Impl {
         fallbacks_.clear();
         queue_.put_back(std::exchange(behind_, {}));
         return sweep_left && done;
+    }
+
+    // What the next ones need of memory, together: one by one, each would be waited for.
+    void fetch_ahead() const {
+        std::size_t const count = std::min<std::size_t>(queue_.size(), kFetchedTogether);
+        for (std::size_t i = 0; i < count; ++i)
+            if (const auto* append = std::get_if<Append>(&queue_.at(i))) {
+                users_.prefetch(append->users.front().text);
+                for (std::size_t at = 0; at < kFetchedBytes; at += 64)
+                    __builtin_prefetch(append->message->data.data() + at);
+            }
     }
 
     // Moves the write-ahead log into the file now and then, so that it can be begun anew. While a backup
@@ -201,7 +215,7 @@ class SqliteLog::Impl {
     [[nodiscard]] bool fits_the_batch(const Request& next) {
         const auto* append = std::get_if<Append>(&next);
         uint32_t const users = append ? static_cast<uint32_t>(append->users.size()) : 0;
-        std::size_t const bytes = queued_bytes(next);
+        std::size_t const bytes = queue_.front_bytes();
         bool const look = users != 1 || batch_requests_ % kAppendsPerLook == 0;  // others may take long
         bool const fits =
             batch_requests_ == 0 ||
@@ -384,8 +398,8 @@ class SqliteLog::Impl {
 
         // Who gets it; all or nobody, so nothing is changed before everything is known.
         bool const notification = !message.notification_id.empty();
-        std::vector<std::pair<const UserId*, User*>> receivers;
-        receivers.reserve(request.users.size());
+        auto& receivers = receivers_;
+        receivers.clear();
         uint64_t known_offset = 0;
         for (const auto& user_id : request.users) {
             User* user = users_.find(user_id.text);
@@ -418,14 +432,14 @@ class SqliteLog::Impl {
         }
 
         AppendAnswer done{request.ticket, Verdict::accepted, receivers.empty()};
-        done.id = notification ? message.notification_id : request.publication_id;
+        const std::string& id = notification ? message.notification_id : request.publication_id;
+        if (request.id_wanted) done.id = id;
         if (request.users.size() == 1)
             done.offset = receivers.empty() ? known_offset : publication->addressees.front().offset;
         if (request.idempotency) {
             const auto& [name, hash] = *request.idempotency;
             bool const alone = request.users.size() == 1;
-            keys_.insert(name, hash, done.id, done.offset,
-                         alone ? users_.find(request.users[0].text)->row.id : 0);
+            keys_.insert(name, hash, id, done.offset, alone ? users_.find(request.users[0].text)->row.id : 0);
         }
         if (!receivers.empty()) {
             publication->message = request.message;
@@ -592,8 +606,9 @@ class SqliteLog::Impl {
     std::size_t batch_bytes_ = 0, rows_new_ = 0;  // that this batch may bring
     uint64_t checkpointed_ = 0;                   // frames of the write-ahead log, at the last checkpoint
     RequestQueue queue_{options_.queue_max, options_.queue_bytes_max};
-    std::vector<Effect> effects_;      // of this step, reported when they are durable
-    std::vector<Fallback> fallbacks_;  // of each request in this batch
+    std::vector<std::pair<const UserId*, User*>> receivers_;  // of the Append at hand
+    std::vector<Effect> effects_;                             // of this step, reported when they are durable
+    std::vector<Fallback> fallbacks_;                         // of each request in this batch
     sqlite::Keys keys_{tables_, users_, queue_};
     bool cut_is_due_ = false;     // of the write-ahead log
     RequestQueue::Aside behind_;  // of this batch, those that go on with the next one

@@ -47,6 +47,9 @@ Tables::Tables(Database& db)
                    "oldest = ?7, soonest = ?8, notifications = ?9, messages = ?10, marks = ?11, unread = "
                    "?12, sum = ?13, read_upto = ?14 "
                    "WHERE id = ?1"),
+      update_counts_(db,
+                     "UPDATE user SET newest = ?2, touched = ?3, notifications = ?4, messages = ?5, unread = "
+                     "?6, sum = ?7 WHERE id = ?1"),
       rename_user_(db, "UPDATE user SET name = ?2 WHERE id = ?1"),
       delete_user_(db, "DELETE FROM user WHERE id = ?"),
       user_between_(db, "SELECT name FROM user WHERE name >= ? AND name < ? LIMIT 1"),
@@ -58,13 +61,13 @@ Tables::Tables(Database& db)
                   "marks = 0 AND touched <= ? LIMIT 1"),
       user_to_expire_(
           db, "SELECT name FROM user INDEXED BY user_to_expire WHERE soonest > 0 AND soonest <= ? LIMIT 1"),
-      insert_entry_(db, "INSERT INTO entry VALUES (?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      insert_entry_(db, "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       insert_body_(db, "INSERT INTO body VALUES (?, ?, ?, ?, ?)"),
       insert_body_use_(db, "INSERT INTO body_use VALUES (?, ?)"),
       body_(db, "SELECT sum, type, topic, data FROM body WHERE id = ?"),
-      notification_(
-          db,
-          entries("INDEXED BY entry_of_id WHERE user = ? AND id_hash = ? AND id_hash IS NOT NULL").c_str()),
+      notification_(db,
+                    "SELECT seq FROM entry INDEXED BY entry_of_id WHERE user = ? AND id_hash = ? AND id_hash "
+                    "IS NOT NULL"),
       entry_(db, entries("WHERE seq = ?").c_str()),
       oldest_of_user_(db,
                       "SELECT seq, user, at FROM entry INDEXED BY entry_of_user WHERE user = ? AND state = ? "
@@ -126,6 +129,10 @@ void Tables::update_user(const UserRow& u) {
                      u.notifications, u.messages, u.marks, u.unread, checksum_of(u), u.read_upto);
 }
 
+void Tables::update_counts(const UserRow& u) {
+    update_counts_.run(u.id, u.newest, u.touched, u.notifications, u.messages, u.unread, checksum_of(u));
+}
+
 void Tables::rename_user(int64_t id, std::string_view name) {
     rename_user_.run(id, name);
 }
@@ -163,7 +170,8 @@ std::optional<std::pair<int64_t, std::string>> Tables::user_above_limit(int64_t 
 
 void Tables::insert_entry(const EntryRow& e, const Message* message) {
     auto insert = [&](const auto& id_hash, const auto& body, const auto&... content) {
-        insert_entry_.run(e.seq, e.user, static_cast<int>(e.state), e.at, e.expires, id_hash, body,
+        auto const expires = e.expires == 0 ? std::optional<int64_t>() : e.expires;
+        insert_entry_.run(e.seq, e.user, static_cast<int>(e.state), e.at, expires, id_hash, body,
                           e.content.high, e.content.low, e.id, checksum_of(e), content...);
     };
     auto insert_with = [&](const auto& id_hash) {
@@ -190,8 +198,9 @@ void Tables::insert_body(uint64_t id, const Message& message, std::size_t entrie
 std::optional<EntryRow> Tables::notification(int64_t user, std::string_view id) {
     auto rows = notification_.query(user, hash_of(id));
     while (rows.next()) {
-        auto entry = read_entry(rows);
-        if (entry.id == id) return entry;
+        auto found = entry(rows.number(0));
+        if (!found || found->user != user) throw_damaged("a user's entries");
+        if (found->id == id) return found;
     }
     return std::nullopt;
 }

@@ -28,6 +28,8 @@ class Tables {
     [[nodiscard]] int64_t newest_user_id();
     void insert_user(const UserRow& user);
     void update_user(const UserRow& user);
+    /// Of a user for whom nothing else has changed: newest, touched, and the counts of entries.
+    void update_counts(const UserRow& user);
     void rename_user(int64_t id, std::string_view name);
     void delete_user(int64_t id);
     /// Some user whose name lies between these two; the second does not belong to it.
@@ -105,8 +107,8 @@ class Tables {
     [[nodiscard]] std::shared_ptr<const Message> message_of(const EntryRow& entry,
                                                             const Statement::Rows& rows);
 
-    Statement user_, name_of_, newest_user_id_, insert_user_, update_user_, rename_user_, delete_user_,
-        user_between_, user_above_limit_, empty_user_, user_to_expire_;
+    Statement user_, name_of_, newest_user_id_, insert_user_, update_user_, update_counts_, rename_user_,
+        delete_user_, user_between_, user_above_limit_, empty_user_, user_to_expire_;
     Statement insert_entry_, insert_body_, insert_body_use_, body_, notification_, entry_;
     Statement oldest_of_user_, oldest_entry_, first_to_expire_, set_state_, delete_entry_;
     Statement release_body_, delete_body_, delete_body_use_;

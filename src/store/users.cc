@@ -38,13 +38,17 @@ bool Users::flush() {
 }
 
 void Users::flush_users() {
+    // In the order of their pages.
+    std::sort(dirty_.begin(), dirty_.end(), [](auto* a, auto* b) { return a->row.id < b->row.id; });
     for (User* user : dirty_) {
-        if (user->stored) {
-            tables_.update_user(user->row);
-        } else {
+        if (!user->stored) {
             tables_.insert_user(user->row);
+        } else if (user->counts_alone) {
+            tables_.update_counts(user->row);
+        } else {
+            tables_.update_user(user->row);
         }
-        user->stored = true;
+        user->stored = user->counts_alone = true;
         user->dirty = false;
     }
     dirty_.clear();
@@ -79,6 +83,15 @@ User* Users::find(std::string_view name) {
     return &at->second;
 }
 
+void Users::prefetch(std::string_view name) const {
+    constexpr std::size_t kLine = 64;
+    auto const at = users_.find(name);
+    if (at == users_.end()) return;
+    const auto* const user = reinterpret_cast<const char*>(&at->second);
+    for (std::size_t i = 0; i < sizeof(User); i += kLine)
+        __builtin_prefetch(user + i, 1);
+}
+
 User& Users::make(std::string_view name) {
     User& user = users_[std::string(name)];
     RC_ASSERT(user.row.id == 0);
@@ -91,6 +104,11 @@ User& Users::make(std::string_view name) {
 }
 
 User& Users::touch(User& user) {
+    user.counts_alone = false;
+    return touch_counts(user);
+}
+
+User& Users::touch_counts(User& user) {
     changed_ = true;
     if (!std::exchange(user.dirty, true)) dirty_.push_back(&user);
     return user;
@@ -113,16 +131,16 @@ User& Users::named(const std::string& name) {
 // ---- changes ------------------------------------------------------------------------------------
 
 uint64_t Users::next_offset(User& user) {
-    touch(user).row.touched = now_;
-    user.row.oldest = user.row.empty() ? now_ : std::min(user.row.oldest, now_);
+    touch_counts(user).row.touched = now_;
+    if (user.row.empty() || now_ < user.row.oldest) touch(user).row.oldest = now_;
     return user.row.newest = ++state_.sequence;
 }
 
 uint64_t Users::append(User& user, EntryRow& entry, const Message& message) {
     entry.user = user.row.id;
     entry.seq = next_offset(user);
-    if (entry.expires != 0)
-        user.row.soonest = user.row.soonest == 0 ? entry.expires : std::min(user.row.soonest, entry.expires);
+    if (entry.expires != 0 && (user.row.soonest == 0 || entry.expires < user.row.soonest))
+        touch(user).row.soonest = entry.expires;
     tables_.insert_entry(entry, entry.body ? nullptr : &message);
     bool const notification = entry.state != EntryState::message;
     uint32_t& kept = notification ? user.row.notifications : user.row.messages;
@@ -137,7 +155,7 @@ uint64_t Users::append(User& user, EntryRow& entry, const Message& message) {
 uint64_t Users::mark(User& user, const std::string& id, bool all, MarkOrigin origin) {
     uint64_t const seq = next_offset(user);
     tables_.insert_mark({seq, user.row.id, now_, all, user.row.unread, origin, id});
-    ++user.row.marks;
+    ++touch(user).row.marks;
     ++state_.marks;
     if (user.row.marks > limits::kReadMarksPerUserMax) {
         auto oldest = tables_.oldest_mark(user.row.id);

@@ -16,6 +16,7 @@ struct User {
     UserRow row;
     bool stored = true;  // false: its row is yet to be inserted
     bool dirty = false;
+    bool counts_alone = true;  // of what is dirty: see Tables::update_counts
 };
 
 /// The users' logs within a transaction: offsets and counts, and in retention.cc what goes. Rows of users are
@@ -46,6 +47,8 @@ class Users {
     /// The user's log, or null. Lent until the transaction ends. What has expired is deleted first, as far
     /// as this transaction may: see is_behind().
     User* find(std::string_view name);
+    /// Fetches what is known of the user into the cache: for find() soon, among others' fetches.
+    void prefetch(std::string_view name) const;
     /// Whether records of it have expired and are still counted.
     [[nodiscard]] bool is_behind(const User& user) const;
     /// The notification, unless it has expired.
@@ -83,6 +86,7 @@ class Users {
     };
 
     User& touch(User& user);
+    User& touch_counts(User& user);
     uint64_t next_offset(User& user);
     void lose(User& user, uint64_t seq);
     void lose_mark(User& user, uint64_t seq);

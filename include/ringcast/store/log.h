@@ -64,7 +64,8 @@ struct Append {
     std::shared_ptr<const Message> message;
     ContentHash content_hash;  // of type, topic and raw data: compared where a notification id comes again
     std::optional<Idempotency> idempotency;
-    std::string publication_id;   // the answer's id, unless the message is a notification
+    std::string publication_id;   // the answer's id; unused where the message is a notification
+    bool id_wanted = true;        // in the answer
     SharedBytes frame;            // passed through to the cores, not kept
     bool read = false;            // a notification that counts as read from the start
     std::optional<Duration> ttl;  // then it is as if it had been removed; above zero

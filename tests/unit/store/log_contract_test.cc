@@ -40,6 +40,21 @@ TEST_P(LogContract, GivesOffsetsFromOneOnAndPublishesBeforeItAnswers) {
     EXPECT_EQ(h.send("ada").offset, 3u);
 }
 
+TEST_P(LogContract, WhoWantsNoIdGetsAllElseAndTheKeyKeepsIt) {
+    Harness h;
+    auto request = Harness::message_to({"ada"}, "{}");
+    request.idempotency = Idempotency{"key", {1, 2}};
+    auto again = request;
+    request.id_wanted = false;
+    auto const first = h.append(std::move(request));
+    EXPECT_EQ(first.verdict, Verdict::accepted);
+    EXPECT_EQ(first.id, "");
+    EXPECT_EQ(first.offset, 1u);
+    auto const repeated = h.append(std::move(again));
+    EXPECT_EQ(repeated.id, "publication");
+    EXPECT_EQ(repeated.offset, 1u);
+}
+
 TEST_P(LogContract, NotificationThatComesAgainPassesOverWhoHasIt) {
     Harness h;
     auto const first = h.notify("ada", "n1");
