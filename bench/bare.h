@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +30,13 @@ constexpr int kUsers = 10'000;
 
 inline double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// CPU that this thread has used, in seconds.
+inline double thread_cpu() {
+    timespec used{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
 
 inline double median(std::vector<double> values) {
@@ -114,7 +122,9 @@ inline void check(int code) {
 
 /// The same rows by the same statements, with the store's own settings of SQLite, and nothing else: no queue,
 /// no checksum, no outcome.
-inline double bare_rate(const std::string& parent, int count, int batch) {
+/// @return rows a second
+/// @param cpu  gets the CPU of this thread, seconds a row
+inline double bare_rate(const std::string& parent, int count, int batch, double* cpu = nullptr) {
     Directory const directory(parent);
     sqlite3* db = nullptr;
     [[maybe_unused]] static int const configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -155,6 +165,7 @@ inline double bare_rate(const std::string& parent, int count, int batch) {
     for (int n = 0; n < count; ++n)
         messages.push_back(notification(n));
     auto const start = Clock::now();
+    double const cpu_before = thread_cpu();
     for (int n = 0; n < count;) {
         run("BEGIN");
         for (int i = 0; i < batch && n < count; ++i, ++n) {
@@ -190,6 +201,7 @@ inline double bare_rate(const std::string& parent, int count, int batch) {
         run("COMMIT");
     }
     double const rate = count / seconds_since(start);
+    if (cpu) *cpu = (thread_cpu() - cpu_before) / count;
     for (auto* statement : {user, add_user, put_user, find, add, state})
         sqlite3_finalize(statement);
     check(sqlite3_close(db));

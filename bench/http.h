@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -137,6 +139,19 @@ class Server {
     Server& operator=(const Server&) = delete;
 
     uint16_t client_port = 0, api_port = 0;
+
+    /// CPU that the threads whose name begins so have used, in seconds.
+    [[nodiscard]] double cpu_of(const std::string& name) const {
+        double nanoseconds = 0;
+        for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid_))) {
+            std::string thread;
+            double took = 0;
+            std::ifstream(task.path() / "comm") >> thread;
+            std::ifstream(task.path() / "schedstat") >> took;
+            if (thread.rfind(name, 0) == 0) nanoseconds += took;
+        }
+        return nanoseconds / 1e9;
+    }
 
   private:
     pid_t pid_ = -1;

@@ -112,7 +112,8 @@ void latency(const std::string& program, const std::string& parent) {
 
 struct Rate {
     double per_second = 0;
-    double batch = 0;  // requests a commit
+    double batch = 0;                       // requests a commit
+    double store_cpu = 0, workers_cpu = 0;  // seconds a notification
 };
 
 /// @param prepare  makes what a connection publishes, before the time begins
@@ -122,7 +123,6 @@ Rate measure(const std::string& program, const std::string& parent, int connecti
              Publish publish) {
     Directory const directory(parent);
     Server const server(program, directory.path + "/data");
-    Api stats(server.api_port);
     std::atomic<int> left{connections};
     std::atomic<bool> begin{false};
     std::atomic<int> sent{0};
@@ -139,36 +139,46 @@ Rate measure(const std::string& program, const std::string& parent, int connecti
     while (left > 0)
         std::this_thread::yield();
     auto const start = Clock::now();
+    double const store_before = server.cpu_of("store"), workers_before = server.cpu_of("core-");
     begin = true;
     for (auto& thread : threads)
         thread.join();
     double const took = seconds_since(start);
-    auto const figures = stats.get("/api/stats");
+    double const store_cpu = server.cpu_of("store") - store_before;
+    double const workers_cpu = server.cpu_of("core-") - workers_before;
+    auto const figures = Api(server.api_port).get("/api/stats");
     if (figure(figures, "notifications") != static_cast<uint64_t>(sent))
         throw std::runtime_error("not all that was answered is kept");
-    return {sent / took, static_cast<double>(figure(figures, "batch_requests_total")) /
-                             static_cast<double>(figure(figures, "batches_total"))};
+    return {sent / took,
+            static_cast<double>(figure(figures, "batch_requests_total")) /
+                static_cast<double>(figure(figures, "batches_total")),
+            store_cpu / sent, workers_cpu / sent};
 }
 
 template <class Prepare, class Publish>
 void compare(const char* what, const std::string& program, const std::string& parent, int connections,
              int count, Prepare prepare, Publish publish) {
-    std::vector<double> ours, bare, ratios, syncs, batches;
+    std::vector<double> ours, bare, ratios, syncs, batches, store_cpu, workers_cpu, bare_cpu;
     for (int round = 0; round < 7; ++round) {
         auto const rate = measure(program, parent, connections, prepare, publish);
         ours.push_back(rate.per_second);
         batches.push_back(rate.batch);
+        store_cpu.push_back(rate.store_cpu * 1e6);
+        workers_cpu.push_back(rate.workers_cpu * 1e6);
         Awake const awake;
-        bare.push_back(bare_rate(parent, count, std::max(1, static_cast<int>(rate.batch))));
+        double cpu = 0;
+        bare.push_back(bare_rate(parent, count, std::max(1, static_cast<int>(rate.batch)), &cpu));
+        bare_cpu.push_back(cpu * 1e6);
         ratios.push_back(ours.back() / bare.back());
         auto const more = sync_times(parent, 200);
         syncs.insert(syncs.end(), more.begin(), more.end());
     }
     fmt::print(
         "{}: {:.0f} a second, {:.0f} a commit; bare loop of that batch size {:.0f}; ratio {:.2f}\n"
+        "  CPU of a notification: the store's thread {:.2f} us, bare loop {:.2f} us; the workers {:.2f} us\n"
         "  the disk: write and sync of 4 KiB p50 {:.2f} ms, p99 {:.2f} ms\n",
-        what, median(ours), median(batches), median(bare), median(ratios), quantile(syncs, 0.5),
-        quantile(syncs, 0.99));
+        what, median(ours), median(batches), median(bare), median(ratios), median(store_cpu),
+        median(bare_cpu), median(workers_cpu), quantile(syncs, 0.5), quantile(syncs, 0.99));
     std::fflush(stdout);
 }
 
