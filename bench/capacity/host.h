@@ -23,6 +23,7 @@ class CoreClock final : public io::Clock {
     [[nodiscard]] WallTime wall() override {
         return WallTime(seconds(1'750'000'000)) + now_.time_since_epoch();
     }
+    [[nodiscard]] Duration thread_cpu() override { return now_.time_since_epoch(); }
     void set(MonoTime now) { now_ = now; }
     void spend(double ns) { now_ += nanoseconds_of(ns); }
 

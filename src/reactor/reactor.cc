@@ -33,6 +33,7 @@ void Reactor::turn(Duration wait_max) {
     auto const last_turn = now_;
     now_ = clock_.now();
     wall_ = clock_.wall();
+    count_cpu();
     turns_.add();
 
     if (now_ - last_turn > kStoodStill) catch_up();
@@ -70,6 +71,12 @@ void Reactor::turn(Duration wait_max) {
     }
     ring_.submit_and_wait(wait_max);
     mesh_.woke(id_);
+}
+
+void Reactor::count_cpu() {
+    auto const cpu = clock_.thread_cpu();
+    if (turns_.value() > 0) turn_cpu_times_.record(cpu - cpu_);
+    cpu_ = cpu;
 }
 
 // The process was stopped, or its machine was: what came in meanwhile came in time, so it is fetched and

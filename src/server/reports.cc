@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
+#include <vector>
 
 #include "core.h"
 #include "ringcast/base/log.h"
@@ -182,19 +184,24 @@ void by_code(metrics::Exposition& out, const Shared& shared, std::string_view na
     }
 }
 
-/// Times as [upper bound in seconds or null, how many are not above it]; only bounds that say something new.
-std::string histogram_json(const metrics::Histogram& histogram) {
+/// Times of all of them as [upper bound in seconds or null, how many are not above it]; only bounds that say
+/// something new.
+std::string histogram_json(std::span<const metrics::Histogram* const> histograms) {
     std::string buckets;
-    uint64_t total = 0;
+    uint64_t total = 0, sum_ns = 0;
+    for (const auto* histogram : histograms)
+        sum_ns += histogram->sum_ns();
     for (uint32_t i = 0; i < metrics::Histogram::kBuckets; ++i) {
-        if (histogram.bucket(i) == 0) continue;
-        total += histogram.bucket(i);
+        uint64_t const before = total;
+        for (const auto* histogram : histograms)
+            total += histogram->bucket(i);
+        if (total == before) continue;
         bool const last = i + 1 == metrics::Histogram::kBuckets;
         fmt::format_to(std::back_inserter(buckets), "{}[{},{}]", buckets.empty() ? "" : ",",
                        last ? "null" : fmt::format("{}", static_cast<double>(1ULL << i) / 1e6), total);
     }
-    return fmt::format(R"({{"count":{},"sum":{},"buckets":[{}]}})", total,
-                       static_cast<double>(histogram.sum_ns()) / 1e9, buckets);
+    return fmt::format(R"({{"count":{},"sum":{},"buckets":[{}]}})", total, static_cast<double>(sum_ns) / 1e9,
+                       buckets);
 }
 
 }  // namespace
@@ -252,10 +259,16 @@ std::string metrics_text(const Shared& shared) {
                        core->http_metrics().responses[status].value());
         }
     }
-    out.family("ringcast_turn_seconds", "histogram", "Time of a turn, without its wait.");
+    out.family("ringcast_turn_seconds", "histogram", "Time of a turn until it submits.");
     for (const Core* core : shared.cores) {
         out.histogram("ringcast_turn_seconds", fmt::format("core=\"{}\"", core->reactor().id()),
                       core->reactor().turn_times());
+    }
+    out.family("ringcast_turn_cpu_seconds", "histogram",
+               "CPU time of a turn, with the kernel's work on what it submits.");
+    for (const Core* core : shared.cores) {
+        out.histogram("ringcast_turn_cpu_seconds", fmt::format("core=\"{}\"", core->reactor().id()),
+                      core->reactor().turn_cpu_times());
     }
     const auto& store = shared.store_metrics;
     for (const auto& figure : kStoreFigures) {
@@ -301,10 +314,14 @@ std::string stats_json(const Shared& shared, WallTime now) {
         fmt::format_to(std::back_inserter(store), R"({}"{}":{})", store.empty() ? "" : ",", figure.name,
                        (shared.store_metrics.*figure.value).value());
     }
-    fmt::format_to(std::back_inserter(store), R"(,"commit_seconds":{})",
-                   histogram_json(shared.store_metrics.commits));
-    return fmt::format(R"({{"uptimeSeconds":{},"workers":{},"totals":{{{}}},"cores":[{}],"store":{{{}}}}})",
-                       uptime_seconds(shared, now), shared.workers, totals, cores, store);
+    const metrics::Histogram* const commits = &shared.store_metrics.commits;
+    fmt::format_to(std::back_inserter(store), R"(,"commit_seconds":{})", histogram_json({&commits, 1}));
+    std::vector<const metrics::Histogram*> turns;
+    for (const Core* core : shared.cores)
+        turns.push_back(&core->reactor().turn_cpu_times());
+    return fmt::format(
+        R"({{"uptimeSeconds":{},"workers":{},"totals":{{{}}},"cores":[{}],"turn_cpu_seconds":{},"store":{{{}}}}})",
+        uptime_seconds(shared, now), shared.workers, totals, cores, histogram_json(turns), store);
 }
 
 std::string user_json(const UserId& user, const std::vector<GatherAnswer>& answers, uint32_t unread) {

@@ -94,6 +94,16 @@ def test_stats_have_totals_and_a_row_for_each_core(world2):
     assert all(value >= 0 for value in totals.values())
 
 
+def test_stats_and_metrics_tell_the_cpu_time_of_turns(world2):
+    world2.receiver(user=world2.user())
+    turns = world2.api.request("GET", "/api/stats").json["turn_cpu_seconds"]
+    assert turns["count"] == turns["buckets"][-1][1] > 0
+    assert turns["buckets"] == sorted(turns["buckets"], key=lambda bucket: bucket[1])
+    assert 0 < turns["sum"] < 60
+    family = metrics_of(world2.api)["ringcast_turn_cpu_seconds"]
+    assert {dict(labels)["core"] for name, labels in family.samples if name.endswith("_count")} == {"0", "1"}
+
+
 def test_stats_follow_the_connections(start_server):
     server = start_server(workers=2)
     world = World(server)

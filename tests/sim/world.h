@@ -19,6 +19,7 @@ class SimClock final : public io::Clock {
   public:
     [[nodiscard]] MonoTime now() override;
     [[nodiscard]] WallTime wall() override { return wall_; }
+    [[nodiscard]] Duration thread_cpu() override { return now_.time_since_epoch(); }
     void advance(Duration time) {
         now_ += time;
         wall_ += time;

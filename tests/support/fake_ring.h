@@ -48,6 +48,8 @@ class FakeClock final : public io::Clock {
   public:
     [[nodiscard]] MonoTime now() override { return now_; }
     [[nodiscard]] WallTime wall() override { return wall_; }
+    [[nodiscard]] Duration thread_cpu() override { return cpu_; }
+    void spend_cpu(Duration time) { cpu_ += time; }
     void advance(Duration time) {
         now_ += time;
         wall_ += time;
@@ -57,6 +59,7 @@ class FakeClock final : public io::Clock {
   private:
     MonoTime now_{hours(1)};
     WallTime wall_{seconds(1'750'000'000)};
+    Duration cpu_ = seconds(1);
 };
 
 /// The same numbers for the same seed (splitmix64).

@@ -78,9 +78,14 @@ class Reactor : public CoreBound {
     /// Sleepers are woken at the turn's end alone.
     void hand_over();
 
+    /// Wall time from a turn's beginning until it submits.
     [[nodiscard]] const metrics::Histogram& turn_times() const { return turn_times_; }
+    /// CPU time of this thread from one turn's beginning to the next one's: the kernel's work on what was
+    /// submitted is in it, sleep is not.
+    [[nodiscard]] const metrics::Histogram& turn_cpu_times() const { return turn_cpu_times_; }
 
   private:
+    void count_cpu();
     void catch_up();
     void drain_mail();
     bool take(Mailbox& box, const Mail& mail);
@@ -101,7 +106,8 @@ class Reactor : public CoreBound {
     std::vector<bool> handed_over_;        // to each core, in this turn
     std::vector<bool> open_boxes_;         // of drain_mail(): mailboxes that may still give something
     metrics::Counter turns_;
-    metrics::Histogram turn_times_;
+    metrics::Histogram turn_times_, turn_cpu_times_;
+    Duration cpu_{};  // of this thread, when the turn began
 };
 
 /// Ties the calling thread to one CPU. False when the sandbox refuses: then it runs unpinned.

@@ -29,6 +29,7 @@ class SystemClock final : public Clock {
   public:
     MonoTime now() override { return MonoTime(read_clock(CLOCK_MONOTONIC)); }
     WallTime wall() override { return WallTime(read_clock(CLOCK_REALTIME)); }
+    Duration thread_cpu() override { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 };
 
 class SystemEntropy final : public Entropy {

@@ -103,6 +103,26 @@ TEST(Reactor, MailWakesASleeperOnce) {
     EXPECT_EQ(world.rings[0]->wakes(), 0U) << "its own bell";
 }
 
+TEST(Reactor, ATurnsCpuTimeIsAllThatItsThreadTookUntilTheNextOne) {
+    World world(1);
+    auto const& times = world.reactors[0]->turn_cpu_times();
+    Slices work;
+    work.run = [&world] {
+        world.clock.spend_cpu(microseconds(3));
+        return false;
+    };
+    world.reactors[0]->add_work(work);
+    world.turn(0);
+    EXPECT_EQ(times.sum_ns(), 0U) << "it is not over before the next one begins";
+    world.clock.spend_cpu(microseconds(90));  // of the kernel, on what it has submitted
+    world.clock.advance(seconds(1));          // asleep
+    world.turn(0);
+    EXPECT_EQ(times.sum_ns(), 93'000U);
+    EXPECT_EQ(times.bucket(7), 1U) << "from 64 to 128 us";
+    world.turn(0);
+    EXPECT_EQ(times.sum_ns(), 96'000U);
+}
+
 TEST(Reactor, DoesNotSleepOnMailTimersOrWork) {
     World world(2);
     world.send(0, 1, 1);
