@@ -88,6 +88,18 @@ def test_mixed_does_both(either):
     assert result["deliveries"]["received"] == 200 * topic + users
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_mixed_with_clients_of_their_own_for_what_goes_to_users(server, threads):
+    result = run("mixed", "-n", 200, "--threads", threads, "--rate", 20, "--targeted-rate", 200, "--targeted-clients", 3,
+                 *at(server), *BRIEF)
+    expect_well(result, 203)
+    topic, users = result["publications"]["topic"], result["publications"]["users"]
+    assert topic["complete"] == topic["published"] > 0 and users["complete"] == users["published"] > 0
+    assert result["deliveries"]["received"] == 200 * topic["published"] + users["published"]
+    assert result["settings"]["threads"] == threads + 1
+    expect_ordered(result["latency_ns"]["user_delivery"])
+
+
 def test_idle_answers_heartbeats_and_measures_memory(start_server):
     server = start_server(settings={"ping_interval": "200ms"})
     result = run("idle", "-n", 500, *at(server, publishes=False), "--duration", "1s")

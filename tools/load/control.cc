@@ -70,9 +70,11 @@ bool Control::run_slice() {
 void Control::tell(Command command) {
     for (uint32_t worker = 0; worker < settings_.threads; ++worker) {
         Command its = command;
-        // `count` is of all clients, and spread evenly.
-        its.count = static_cast<uint32_t>(uint64_t{command.count} * (worker + 1) / settings_.threads -
-                                          uint64_t{command.count} * worker / settings_.threads);
+        // `count` is of all clients, and spread evenly; all of them are all of each worker's.
+        its.count = command.count == settings_.connections
+                        ? shared_.first_client(worker + 1) - shared_.first_client(worker)
+                        : static_cast<uint32_t>(uint64_t{command.count} * (worker + 1) / settings_.threads -
+                                                uint64_t{command.count} * worker / settings_.threads);
         reactor_.send(static_cast<reactor::CoreId>(worker), reactor::Mail::make(kCommandMail, its));
     }
 }

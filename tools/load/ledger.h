@@ -66,6 +66,7 @@ class Ledger {
     [[nodiscard]] bool intact(uint32_t receiver) const { return !broken_.contains(receiver); }
     [[nodiscard]] uint32_t receivers() const { return receivers_; }
     [[nodiscard]] uint32_t first() const { return first_; }
+    [[nodiscard]] uint32_t shared() const { return shared_; }
 
   private:
     static constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;

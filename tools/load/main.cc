@@ -16,6 +16,7 @@ namespace rc::load {
 namespace {
 
 constexpr int kStatusFaults = 1, kStatusRingRefused = 78;
+constexpr int kNiceGivesWay = 10;
 
 std::string utc_now() {
     std::time_t const now = std::time(nullptr);
@@ -55,12 +56,16 @@ int run(const Settings& settings) {
     reactor::Mesh mesh(settings.threads + 1);
     std::vector<reactor::CorePlan> plans;
     for (uint32_t i = 0; i < settings.threads; ++i) {
+        // Beside one that is not as busy: a message is not to wait for the others' turns.
+        bool const gives_way = settings.targeted_clients > 0 && i + 1 < settings.threads;
         plans.push_back({.name = fmt::format("load-{}", i),
                          .cpu = std::nullopt,
                          .ring = {.gather_max = settings.gather},
-                         .make = [&, i, chance = entropy->next()](reactor::Reactor& reactor) {
-                             return std::make_unique<Worker>(reactor, *shared, i, chance);
-                         }});
+                         .make =
+                             [&, i, chance = entropy->next()](reactor::Reactor& reactor) {
+                                 return std::make_unique<Worker>(reactor, *shared, i, chance);
+                             },
+                         .nice = gives_way ? kNiceGivesWay : 0});
     }
     plans.push_back({.name = "load-control",
                      .cpu = std::nullopt,

@@ -23,7 +23,8 @@ Publisher::Publisher(reactor::Reactor& reactor, net::StreamTable& streams, io::N
                     settings_.api_address.format());
     if (!settings_.api_key.empty()) request_head_ += fmt::format("X-API-Key: {}\r\n", settings_.api_key);
     uint32_t const clients =
-        path == kUserPath ? std::min(settings_.in_flight, settings_.connections) : settings_.in_flight;
+        path == kUserPath ? std::min(settings_.in_flight, settings_.connections - settings_.first_targeted())
+                          : settings_.in_flight;
     HttpClientOwner& owner = *this;
     for (uint32_t i = 0; i < clients; ++i)
         clients_.push_back(std::make_unique<HttpClient>(streams, network, settings_.api_address, owner, i));
@@ -62,9 +63,10 @@ std::optional<uint32_t> Publisher::free_client() {
 // Users are divided among the connections, so that each user's messages have one order.
 uint32_t Publisher::pick_user(uint32_t client) {
     auto const connections = static_cast<uint32_t>(clients_.size());
-    uint32_t const users = (settings_.connections - client - 1) / connections + 1;
+    uint32_t const first = settings_.first_targeted();
+    uint32_t const users = (settings_.connections - first - client - 1) / connections + 1;
     chance_ = chance_ * 6364136223846793005ULL + 1442695040888963407ULL;
-    return client + static_cast<uint32_t>((chance_ >> 33) % users) * connections;
+    return first + client + static_cast<uint32_t>((chance_ >> 33) % users) * connections;
 }
 
 void Publisher::begin(uint32_t client, MonoTime intended) {
@@ -72,8 +74,7 @@ void Publisher::begin(uint32_t client, MonoTime intended) {
     uint32_t const number = path_ == kTopicPath ? client : pick_user(client);
     uint32_t const stream = path_ == kTopicPath ? number : Ledger::kOwnStream + number;
     Stamp const stamp{intended.time_since_epoch().count(), publication, stream, findings_.next[number]};
-    auto const expected =
-        path_ == kTopicPath ? static_cast<uint32_t>(shared_.sum(&WorkerNews::subscribed)) : 1U;
+    auto const expected = path_ == kTopicPath ? shared_.topic_subscribers() : 1U;
     auto const to = path_ == kTopicPath ? fmt::format("\"topic\":\"{}\"", settings_.topic)
                                         : fmt::format("\"userId\":{}{}", settings_.user(number),
                                                       settings_.store ? "" : ",\"store\":false");

@@ -14,6 +14,7 @@ uint64_t count_other_orders(const std::vector<WorkerFindings>& findings) {
     std::unordered_map<uint64_t, uint64_t> orders;
     uint64_t receivers = 0;
     for (const auto& worker : findings) {
+        if (worker.ledger->shared() == 0) continue;
         for (uint32_t i = 0; i < worker.ledger->receivers(); ++i) {
             if (!worker.ledger->intact(i)) continue;
             ++orders[worker.ledger->order_of(i)];

@@ -85,6 +85,7 @@ void write_settings(Writer& out, const Settings& settings) {
     out.member("sources", static_cast<uint64_t>(settings.sources.size()));
     out.member("rate", settings.rate);
     out.member("targeted_rate", settings.scenario == Scenario::mixed ? settings.targeted_rate : 0.0);
+    out.member("targeted_clients", settings.targeted_clients);
     out.member("in_flight", settings.in_flight);
     out.member("bytes", settings.message_bytes);
     out.member("store", settings.store);

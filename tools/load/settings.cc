@@ -53,7 +53,7 @@ are from the intended time to the turn in which the receiver's thread is handed 
 constexpr const char* kFooter = R"(Examples:
   ringcast-load fanout -n 10000 --api-key-file ringcast-data/api.key --server-pid $(pidof ringcastd)
   ringcast-load fanout -n 1000 --in-flight 16 --report fanout.html
-  ringcast-load mixed -n 20000 --rate 5 --targeted-rate 2000 --duration 30s
+  ringcast-load mixed -n 19000 --rate 5 --targeted-rate 1000 --targeted-clients 8 --duration 30s
   ringcast-load idle -n 35000 --threads 2 --duration 60s --json idle.json
   ringcast-load storm -n 19000 --rounds 5
   ringcast-load echo --url ws://127.0.0.1:9001/ -n 100 --bytes 128
@@ -166,6 +166,13 @@ std::string check(Settings& settings, const std::vector<Given>& given) {
             "open files)",
             settings.connections, needed, per_thread);
     settings.threads = std::min(settings.threads, settings.connections);
+    if (settings.targeted_clients > 0) {
+        if (settings.targeted_clients > per_thread)
+            return fmt::format("--targeted-clients: at most {} here", per_thread);
+        if (++settings.threads > kThreadsMax)
+            return fmt::format("--threads: at most {} beside --targeted-clients", kThreadsMax - 1);
+        settings.connections += settings.targeted_clients;
+    }
     return {};
 }
 
@@ -291,6 +298,12 @@ std::optional<int> read_settings(int argc, char** argv, Settings& settings) {
     only(app.add_option("--targeted-rate", settings.targeted_rate, "mixed: messages a second to users")
              ->check(above_zero)
              ->capture_default_str()
+             ->group("Load"),
+         {S::mixed});
+    only(app.add_option("--targeted-clients", settings.targeted_clients,
+                        "mixed: so many further clients, on a thread of their own and without the topic, get "
+                        "what goes to users; default: all clients do")
+             ->check(CLI::Range(1, 10'000).description(""))
              ->group("Load"),
          {S::mixed});
     only(app.add_option("--in-flight", settings.in_flight,

@@ -26,7 +26,8 @@ struct Settings {
 
     double rate = 0;  // publications, or echoes, a second; 0: closed loop
     double targeted_rate = 1'000;
-    uint32_t in_flight = 0;  // 0: 1 in a closed loop, 64 in an open one
+    uint32_t targeted_clients = 0;  // of the connections, the last ones: with a thread of their own
+    uint32_t in_flight = 0;         // 0: 1 in a closed loop, 64 in an open one
     uint32_t message_bytes = 200;
     std::string topic = "load";
     uint64_t first_user = 1;
@@ -57,6 +58,10 @@ struct Settings {
     }
     [[nodiscard]] bool to_users() const {
         return scenario == Scenario::targeted || scenario == Scenario::mixed;
+    }
+    /// The first client that gets messages to users; so do all behind it.
+    [[nodiscard]] uint32_t first_targeted() const {
+        return targeted_clients > 0 ? connections - targeted_clients : 0;
     }
     /// The user of a client, as JSON: an integer, or a string of user_bytes.
     [[nodiscard]] std::string user(uint32_t client) const;

@@ -72,7 +72,21 @@ struct Shared {
     [[nodiscard]] uint32_t control() const { return settings.threads; }
     /// Which clients a worker has: from its first to the next one's first.
     [[nodiscard]] uint32_t first_client(uint32_t worker) const {
-        return static_cast<uint32_t>(uint64_t{settings.connections} * worker / settings.threads);
+        if (settings.targeted_clients == 0)
+            return static_cast<uint32_t>(uint64_t{settings.connections} * worker / settings.threads);
+        if (worker == settings.threads) return settings.connections;
+        return static_cast<uint32_t>(uint64_t{settings.first_targeted()} * worker / (settings.threads - 1));
+    }
+    /// Whether a worker's clients hold the topic.
+    [[nodiscard]] bool holds_topic(uint32_t worker) const {
+        return settings.to_topic() && first_client(worker) < settings.connections - settings.targeted_clients;
+    }
+    /// Clients that are subscribed to the topic now.
+    [[nodiscard]] uint32_t topic_subscribers() const {
+        uint64_t out = 0;
+        for (uint32_t worker = 0; worker < settings.threads; ++worker)
+            if (holds_topic(worker)) out += news[worker].subscribed.value();
+        return static_cast<uint32_t>(out);
     }
 };
 

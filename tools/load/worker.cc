@@ -60,7 +60,7 @@ Worker::Worker(reactor::Reactor& reactor, Shared& shared, uint32_t number, uint6
         clients_.emplace_back(*this, place);
     away_ = count;
     findings_.ledger =
-        std::make_unique<Ledger>(first_, count, settings_.to_topic() ? settings_.in_flight : 0);
+        std::make_unique<Ledger>(first_, count, shared.holds_topic(number) ? settings_.in_flight : 0);
     pong_ = masked_text(kPong, endpoint_.next_mask());
     if (settings_.scenario == Scenario::fanout && settings_.dialect == Dialect::ringcast)
         subscribe_ = masked_text(subscribe_text(0), endpoint_.next_mask());
@@ -81,7 +81,8 @@ bool Worker::ended() {
 
 std::string Worker::subscription(uint32_t client) const {
     bool const user = settings_.scenario != Scenario::fanout,
-               topic = settings_.scenario != Scenario::targeted;
+               topic = settings_.scenario != Scenario::targeted &&
+                       client < settings_.connections - settings_.targeted_clients;
     if (settings_.dialect == Dialect::nats)
         return (user ? fmt::format("SUB user.{} 1\r\n", settings_.user(client)) : "") +
                (topic ? fmt::format("SUB topic.{} 2\r\n", settings_.topic) : "");
