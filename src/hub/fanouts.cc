@@ -9,9 +9,10 @@
 namespace rc::hub {
 namespace {
 
-// What the work of a slice costs, in eighths of a delivery.
-constexpr int64_t kDeliveryCost = 8;
-constexpr int64_t kLookCost = 1;
+// What the work of a slice costs, in sixteenths of a delivery.
+constexpr int64_t kDeliveryCost = 16;
+constexpr int64_t kLookCost = 2;
+constexpr int64_t kJoinedCost = 1;  // each message of a burst but the first
 // What is kept of a slice for fan-outs that are older than publications to users: one part of so many.
 constexpr int64_t kKeptPart = 4;
 // What one fan-out may do before the next gets its turn.
@@ -202,7 +203,7 @@ int64_t Fanouts::run_list(Lane& lane, int64_t allowance, Receiver& receiver) {
                 list.next();
             }
             if (at_once) {
-                allowance -= kLookCost * static_cast<int64_t>(burst->publications.size() - 1);
+                allowance -= kJoinedCost * static_cast<int64_t>(burst->publications.size() - 1);
                 receiver.deliver_burst(slot, *burst);
             } else {
                 receiver.deliver(slot, *publication, 0);

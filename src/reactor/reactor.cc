@@ -49,11 +49,7 @@ void Reactor::turn(Duration wait_max) {
     more |= std::exchange(stay_awake_, false);
 
     hand_over();
-    for (uint32_t to = 0; to < mesh_.size(); ++to) {
-        auto const peer = static_cast<CoreId>(to);
-        if (handed_over_[peer] && peer != id_) mesh_.wake_if_asleep(ring_, peer);
-        handed_over_[peer] = false;
-    }
+    if (any_handed_over_) wake_peers();
     turn_times_.record(clock_.now() - now_);
 
     auto const wake_by = std::exchange(wake_by_, MonoTime::max());
@@ -71,6 +67,15 @@ void Reactor::turn(Duration wait_max) {
     }
     ring_.submit_and_wait(wait_max);
     mesh_.woke(id_);
+}
+
+void Reactor::wake_peers() {
+    for (uint32_t to = 0; to < mesh_.size(); ++to) {
+        auto const peer = static_cast<CoreId>(to);
+        if (handed_over_[peer] && peer != id_) mesh_.wake_if_asleep(ring_, peer);
+        handed_over_[peer] = false;
+    }
+    any_handed_over_ = false;
 }
 
 void Reactor::count_cpu() {
@@ -97,8 +102,10 @@ void Reactor::drain_mail() {
     uint64_t const newest = mesh_.newest_stamp();
     uint32_t publications = 0;
     auto const cores = static_cast<CoreId>(mesh_.size());
+    bool any = false;
     for (CoreId from = 0; from < cores; ++from)
-        open_boxes_[from] = true;
+        any |= open_boxes_[from] = mesh_.box(from, id_).front() != nullptr;
+    if (!any) return;
     for (;;) {
         const Mail* best = nullptr;
         for (CoreId from = 0; from < cores; ++from) {
@@ -140,12 +147,11 @@ bool Reactor::take(Mailbox& box, const Mail& mail) {
 }
 
 void Reactor::hand_over() {
-    bool any = false;
+    if (!std::exchange(posted_, false)) return;
     for (uint32_t to = 0; to < mesh_.size(); ++to) {
-        if (!mesh_.box(id_, static_cast<CoreId>(to)).hand_over()) continue;
-        handed_over_[to] = any = true;
+        if (mesh_.box(id_, static_cast<CoreId>(to)).hand_over()) handed_over_[to] = any_handed_over_ = true;
     }
-    if (any && mesh_.watcher()) mesh_.watcher()->handed_over(id_);
+    if (mesh_.watcher()) mesh_.watcher()->handed_over(id_);
 }
 
 void Reactor::bind_mail(uint8_t kind, MailSink& sink) {
@@ -164,6 +170,7 @@ bool Reactor::may_request(CoreId to) {
 void Reactor::post(CoreId to, const Mail& mail, Mail::Role role) {
     assert_own_core();
     mesh_.box(id_, to).push(mail, role).from = id_;
+    posted_ = true;
 }
 
 void Reactor::send(CoreId to, const Mail& mail) {

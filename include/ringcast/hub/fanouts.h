@@ -89,8 +89,8 @@ class Fanouts {
     /// Delivers: publications to users first, then the fan-outs that are older than what is left of those,
     /// by turns. A quarter of the slice is kept for these, so that nobody can starve them.
     /// @param deliveries_max  above zero. A look-up of a user who is not here, a connection that is passed
-    ///                        over, and each message of a burst but the first, count for an eighth of a
-    ///                        delivery.
+    ///                        over, count for an eighth of a delivery, each message of a burst but the
+    ///                        first for a sixteenth.
     /// @return whether work is left.
     bool run_slice(uint32_t deliveries_max, Receiver& receiver);
 

@@ -86,6 +86,7 @@ class Reactor : public CoreBound {
 
   private:
     void count_cpu();
+    void wake_peers();
     void catch_up();
     void drain_mail();
     bool take(Mailbox& box, const Mail& mail);
@@ -102,9 +103,10 @@ class Reactor : public CoreBound {
     std::vector<Work*> works_;
     bool stay_awake_ = false;
     MonoTime wake_by_ = MonoTime::max();
-    std::vector<uint32_t> open_requests_;  // to each core
-    std::vector<bool> handed_over_;        // to each core, in this turn
-    std::vector<bool> open_boxes_;         // of drain_mail(): mailboxes that may still give something
+    std::vector<uint32_t> open_requests_;            // to each core
+    bool posted_ = false, any_handed_over_ = false;  // not handed over yet; in this turn
+    std::vector<bool> handed_over_;                  // likewise, to each core
+    std::vector<bool> open_boxes_;  // of drain_mail(): mailboxes that may still give something
     metrics::Counter turns_;
     metrics::Histogram turn_times_, turn_cpu_times_;
     Duration cpu_{};  // of this thread, when the turn began
