@@ -42,7 +42,7 @@ Database::Database(const std::string& path, Access access) {
         case Access::read: flags |= SQLITE_OPEN_READONLY; break;
     }
     if (int const code = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr); code != SQLITE_OK) {
-        SqlError error{trouble_of(code), fmt::format("{}: {}", path, sqlite3_errstr(code))};
+        SqlError error{trouble_of(code), sqlite3_errstr(code)};  // whose path start_error() puts before it
         sqlite3_close(db_);
         throw error;
     }

@@ -37,6 +37,7 @@ struct PublishOptions {
     std::optional<std::string> title, message, category, link;
     std::optional<std::string> data;
     bool store = true;
+    std::optional<uint64_t> ttl_seconds;
     std::optional<std::string> idempotency_key;
 };
 /// Sends one message to the API and prints the answer.
@@ -54,8 +55,10 @@ Result<int> inbox(const InboxOptions& options);
 /// Copies the data of a server, running or not, into a new file.
 Result<int> backup(const std::string& data_dir, const std::string& target);
 
-/// Looks at all data of a server, running or not. Ends with status 65 when something is wrong with them.
-Result<int> verify(const std::string& data_dir);
+/// Looks at all data of a server, running or not, or of a backup. Ends with status 65 when something is wrong
+/// with them.
+/// @param place  a data directory or a file
+Result<int> verify(const std::string& place);
 
 struct ApiKeyOptions {
     std::string name;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "commands.h"
 #include "ringcast/store/maintenance.h"
@@ -23,8 +24,10 @@ Result<int> backup(const std::string& data_dir, const std::string& target) {
     return 0;
 }
 
-Result<int> verify(const std::string& data_dir) {
-    auto const verified = store::verify(file_of(data_dir));
+Result<int> verify(const std::string& place) {
+    std::error_code unknown;
+    bool const is_file = std::filesystem::is_regular_file(place, unknown);
+    auto const verified = store::verify(is_file ? place : file_of(place));
     if (!verified) {
         if (verified.error().code != Errc::data_unusable) return tl::unexpected(verified.error());
         std::fprintf(stderr, "ringcastctl: %s\n", verified.error().message.c_str());

@@ -124,7 +124,10 @@ CLI::App* add_publish(CLI::App& app, PublishOptions& options) {
     command->add_option("--message", options.message, "")->excludes(data);
     command->add_option("--category", options.category, "")->excludes(data);
     command->add_option("--link", options.link, "")->excludes(data);
-    command->add_flag("!--no-store", options.store, "to whom is connected now; not into the users' logs");
+    auto* live =
+        command->add_flag("!--no-store", options.store, "to whom is connected now; not into the users' logs");
+    command->add_option("--ttl", options.ttl_seconds, "seconds after which it is neither replayed nor listed")
+        ->excludes(live);
     command->add_option("--idempotency-key", options.idempotency_key,
                         "a second publish with the same key is answered alike and reaches nobody twice");
     command->callback([&options] {
@@ -156,7 +159,7 @@ int main(int argc, char** argv) {
     backup->add_option("file", backup_file, "where to; it must not exist")->required();
     backup->add_option("--data-dir", data_dir, "the server's data directory")->capture_default_str();
     auto* verify = app.add_subcommand("verify", "look at all data of a server, running or not; 65: damaged");
-    verify->add_option("data-dir", data_dir, "the server's data directory")->capture_default_str();
+    verify->add_option("place", data_dir, "the server's data directory, or a backup")->capture_default_str();
     auto* check = app.add_subcommand(
         "check", "say whether ringcastd would start with these settings: `ok`, or what is wrong");
     check->add_option("--config", config_file, "settings as a TOML file");

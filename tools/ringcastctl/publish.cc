@@ -51,6 +51,7 @@ Result<std::string> message_json(const PublishOptions& options) {
     }
     if (options.broadcast) out += R"(,"broadcast":true)";
     if (!options.store) out += R"(,"store":false)";
+    if (options.ttl_seconds) out += fmt::format(R"(,"ttl":{})", *options.ttl_seconds);
     return out + R"(,"data":)" + *data + '}';
 }
 
