@@ -1,7 +1,13 @@
 """ringcast-load: each scenario against the real server for a moment, and against one that loses things."""
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -142,6 +148,25 @@ def test_says_what_it_found_to_people(server):
     assert done.returncode == 0, done.stdout
     assert "all is well" in done.stdout and "topic: last receiver" in done.stdout
     assert done.stderr == "", "no progress line where there is no terminal"
+
+
+@pytest.mark.parametrize("columns", [60, 300])
+def test_the_progress_line_stays_one_line(server, columns):
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    command = [program("ringcast-load"), "fanout", "-n", 50, *at(server), *BRIEF]
+    with subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=terminal) as process:
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
+            while part := os.read(main, 4096):
+                shown += part
+    os.close(main)
+    assert process.returncode == 0
+    before, *lines = shown.decode().split("\r\x1b[K")
+    assert before == "" and lines[-1] == "", "it is taken back in the end"
+    assert len(lines) > 3 and any(line.startswith("measure") for line in lines)
+    assert max(map(len, lines)) == 59 if columns == 60 else all("%" in line for line in lines[:-1]), lines
 
 
 @pytest.mark.parametrize("scenario, args", [("fanout", ["--in-flight", 4]), ("targeted", []), ("mixed", ["--rate", 20])])

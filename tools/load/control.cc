@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -126,6 +127,9 @@ void Control::show_progress() {
                             bytes_text(static_cast<double>(newest.server_rss_bytes)));
     if (uint64_t const lost = shared_.sum(&WorkerNews::lost) + shared_.sum(&WorkerNews::failed); lost > 0)
         line += fmt::format("  {} connections lost or failed", grouped(lost));
+    // A line that the terminal broke in two could not be taken back.
+    if (winsize size{}; ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        line.resize(std::min<std::size_t>(line.size(), size.ws_col - 1));
     std::fputs(fmt::format("\r\x1b[K{}", line).c_str(), stderr);
     std::fflush(stderr);
 }

@@ -13,9 +13,9 @@ namespace {
 // Two sets of colours that keep their contrast on their ground.
 constexpr std::string_view kStyle = R"(<style>
 :root{color-scheme:light dark;--ground:#fcfcfb;--card:#fff;--ink:#1d1d1f;--dim:#66676b;--grid:#e4e4e2;--band:#f4f4f1;--good:#1a7f4b;--bad:#c22f2f;
---c0:#2a6fdb;--c1:#d4661c;--c2:#1d9a78;--c3:#8a4fc4;--c4:#b8356f;--c5:#77741a}
+--c0:#2a6fdb;--c1:#d4661c;--c2:#1d9a78;--c3:#8a4fc4;--c4:#b8356f;--c5:#77741a;--c6:#56646f}
 @media(prefers-color-scheme:dark){:root{--ground:#161618;--card:#1f1f22;--ink:#ececee;--dim:#a0a1a7;--grid:#333338;--band:#27272b;--good:#4cc38a;--bad:#ff7b72;
---c0:#6ea8fe;--c1:#f0965a;--c2:#4fcfa8;--c3:#c193f0;--c4:#f078a8;--c5:#cfcb62}}
+--c0:#6ea8fe;--c1:#f0965a;--c2:#4fcfa8;--c3:#c193f0;--c4:#f078a8;--c5:#cfcb62;--c6:#a3b1bd}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:960px;padding:28px 20px;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 h1{font-size:24px;margin:0}h2{font-size:17px;margin:32px 0 10px}.dim{color:var(--dim);fill:var(--dim)}code{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin:20px 0}
@@ -25,8 +25,8 @@ figcaption{font-weight:600;display:flex;flex-wrap:wrap;justify-content:space-bet
 .legend{font-weight:400;font-size:13px;display:flex;flex-wrap:wrap;gap:2px 14px}.legend i{display:inline-block;width:14px;height:3px;border-radius:2px;margin-right:6px;vertical-align:middle}
 svg{display:block;width:100%;height:auto}svg text{font-size:12px}.grid{stroke:var(--grid);stroke-width:1}.band{fill:var(--band)}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.tip{fill:transparent}.tip:hover{fill:var(--dim);fill-opacity:.35}
-.line0{stroke:var(--c0)}.line1{stroke:var(--c1)}.line2{stroke:var(--c2)}.line3{stroke:var(--c3)}.line4{stroke:var(--c4)}.line5{stroke:var(--c5)}
-.swatch0{background:var(--c0)}.swatch1{background:var(--c1)}.swatch2{background:var(--c2)}.swatch3{background:var(--c3)}.swatch4{background:var(--c4)}.swatch5{background:var(--c5)}
+.line0{stroke:var(--c0)}.line1{stroke:var(--c1)}.line2{stroke:var(--c2)}.line3{stroke:var(--c3)}.line4{stroke:var(--c4)}.line5{stroke:var(--c5)}.line6{stroke:var(--c6)}
+.swatch0{background:var(--c0)}.swatch1{background:var(--c1)}.swatch2{background:var(--c2)}.swatch3{background:var(--c3)}.swatch4{background:var(--c4)}.swatch5{background:var(--c5)}.swatch6{background:var(--c6)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}
 th{font-weight:600;color:var(--dim)}th:first-child,td:first-child{text-align:left}ul{margin:6px 0;padding-left:20px}
 </style>)";

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kWidth = 860, kHeight = 300, kLeft = 78, kRight = 20, kTop = 24, kBottom = 46;
 constexpr double kInnerWidth = kWidth - kLeft - kRight, kInnerHeight = kHeight - kTop - kBottom;
-constexpr std::size_t kColours = 6, kTipsMax = 60;
+constexpr std::size_t kColours = 7, kTipsMax = 60;
 
 struct Range {
     double low = 0, high = 1;

@@ -25,7 +25,7 @@ struct Band {
     double begin, end;
 };
 
-/// Lines over two axes. Colours are those of the page: the classes line0 to line5.
+/// Lines over two axes. Colours are those of the page: the classes line0 to line6.
 struct Plot {
     std::string title, x_title, y_title;
     std::vector<Series> series;

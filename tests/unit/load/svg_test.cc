@@ -33,6 +33,16 @@ TEST(Svg, LinesStayInsideTheirFrame) {
     EXPECT_EQ(svg.find("inf"), std::string::npos);
 }
 
+TEST(Svg, SevenLinesHaveColoursOfTheirOwn) {
+    auto text = [](double value) { return std::to_string(value); };
+    Plot plot{.title = "t", .y_text = text, .x_text = text};
+    for (int i = 0; i < 7; ++i)
+        plot.series.push_back({"s", {{0, 1}, {1, 2}}});
+    auto const svg = to_svg(plot);
+    for (int i = 0; i < 7; ++i)
+        EXPECT_NE(svg.find("line line" + std::to_string(i) + "\""), std::string::npos) << i;
+}
+
 TEST(Svg, SaysWhereThereIsNothingToShow) {
     EXPECT_NE(to_svg({.title = "t", .series = {{"one", {}}}}).find("Nothing was measured"),
               std::string::npos);
