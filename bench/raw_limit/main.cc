@@ -118,8 +118,10 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--send", options.send,
                    "loop: send(2); cqe: io_uring; quiet: io_uring without completions")
-        ->transform(CLI::CheckedTransformer(
-            std::map<std::string, Send>{{"loop", Send::loop}, {"cqe", Send::cqe}, {"quiet", Send::quiet}}))
+        ->transform(
+            CLI::CheckedTransformer(
+                std::map<std::string, Send>{{"loop", Send::loop}, {"cqe", Send::cqe}, {"quiet", Send::quiet}})
+                .description(""))
         ->default_str("quiet");
     app.add_option("--chunk", options.chunk, "sends between two submissions")->capture_default_str();
     app.add_flag("--coalesce", options.coalesce, "what one turn has read goes out as one buffer");
