@@ -61,19 +61,22 @@ def test_of_very_many_rejected_lines_the_first_are_named(server):
 
 def test_clients_that_are_refused_do_not_hold_up_the_end(start_server):
     server = start_server(settings={"drain_time": "300ms"})
-    ended = threading.Event()
+    ended, refused = threading.Event(), threading.Barrier(9)
 
     def knock():
+        knocks = 0
         while not ended.is_set():
             try:
                 with RawHttp(server.address) as http:
-                    http.send(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n")
-                    time.sleep(0.05)
+                    http.send(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").read_to_end()
             except OSError:
                 return
+            knocks += 1
+            if knocks == 10:
+                refused.wait(30)
 
     def end():
-        time.sleep(0.3)
+        refused.wait(30)
         began = time.monotonic()
         server.signal(signal.SIGTERM)
         try:

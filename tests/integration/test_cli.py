@@ -14,6 +14,7 @@ import pytest
 
 from ringcast.http_wire import Connection
 from ringcast.server import Process, parse_address, program
+from ringcast.waiting import eventually
 
 READY = r"(?m)^ringcastd ready clients( \S+)+ api( \S+)+$"
 
@@ -372,10 +373,8 @@ def killed_with_clients(start_server, data):
 @pytest.mark.smoke
 def test_after_kill_9_it_starts_again_on_the_same_ports_with_the_same_key(start_server, tmp_path):
     address, api_address, key = killed_with_clients(start_server, tmp_path / "data")
-    deadline = time.monotonic() + 15  # the kernel ends a dead process's ring, and its listeners, a little later
-    while not (is_free(socket.AF_INET, address) and is_free(socket.AF_INET, api_address)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    # The kernel ends a dead process's ring, and its listeners, a little later.
+    eventually(lambda: is_free(socket.AF_INET, address) and is_free(socket.AF_INET, api_address))
     second = start_server(workers=2, data_dir=tmp_path / "data",
                           args=["--listen", "%s:%d" % address, "--api-listen", "%s:%d" % api_address])
     assert (second.address, second.api_address, second.api_key()) == (address, api_address, key)
@@ -418,10 +417,8 @@ def test_closed_standard_streams_do_not_matter(tmp_path):
         process = subprocess.Popen([program("ringcastd"), *ANYWHERE, "--data-dir", data], env=clean_environment(),
                                    stdin=subprocess.DEVNULL, **streams)
         try:
-            deadline = time.monotonic() + 20
-            while not (data / "api.key").exists():
-                assert process.poll() is None and time.monotonic() < deadline
-                time.sleep(0.01)
+            assert eventually(lambda: (data / "api.key").exists() or process.poll() is not None)
+            assert process.poll() is None
         finally:
             process.terminate()
         assert process.wait(15) in (0, -15)

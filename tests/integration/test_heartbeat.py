@@ -117,7 +117,6 @@ def test_silence_closes_who_has_subscribed_and_still_receives(impatient):
             if message["type"] == "error":
                 break
             assert time.monotonic() - began < 3
-            time.sleep(0.05)
         assert message["data"]["code"] == "inactivity_timeout"
         assert time.monotonic() - began >= 0.45
         client.expect_close(1008, "inactivity_timeout")

@@ -14,6 +14,7 @@ import pytest
 from ringcast import Closed, Server, WsClient
 from ringcast.exposition import parse
 from ringcast.http_wire import Connection
+from ringcast.waiting import eventually
 
 LINE = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -302,10 +303,7 @@ def test_servers_that_start_at_once_on_a_dead_socket_do_not_steal_it(tmp_path):
             dead.bind(str(path))
         servers = [Server(settings=unix_settings(tmp_path), ready=False) for _ in range(3)]
         try:
-            deadline = time.monotonic() + 30
-            while sum(s.process.poll() is not None for s in servers) < 2:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            eventually(lambda: sum(s.process.poll() is not None for s in servers) == 2, 30)
             (winner,) = [s for s in servers if s.process.poll() is None]
             winner.wait_for_stderr("ringcastd ready")
             WsClient(str(path)).close()

@@ -305,7 +305,7 @@ def test_a13_keys_follow_each_other_without_a_logout(start_server, secret_file):
 
 @pytest.mark.parametrize("answer", ["down", "500", "redirect", "html", "huge", "none"])
 def test_keys_that_do_not_come_cost_nobody_else_anything(start_server, listener, secret_file, rsa, answer):
-    elsewhere = Listener()
+    elsewhere, over = Listener(), threading.Event()
     elsewhere.keys = listener.keys = [rsa[0]]
     listener.answer = {
         "down": None,
@@ -313,7 +313,7 @@ def test_keys_that_do_not_come_cost_nobody_else_anything(start_server, listener,
         "redirect": lambda r: listener.send(r, 302, Location=elsewhere.url),
         "html": lambda r: listener.send(r, 200, b"<html>"),
         "huge": lambda r: listener.send(r, 200, b" " * (1 << 20)),
-        "none": lambda r: time.sleep(3),
+        "none": lambda r: over.wait(60),
     }[answer]
     if answer == "down":
         listener.close()
@@ -328,6 +328,7 @@ def test_keys_that_do_not_come_cost_nobody_else_anything(start_server, listener,
     began = time.monotonic()
     server.stop()
     assert time.monotonic() - began < 5, "the end waits for no answer"
+    over.set()
 
 
 def test_a_rotated_key_is_fetched_and_the_last_good_ones_outlive_their_source(start_server, listener, rsa):
