@@ -549,6 +549,9 @@ void Session::deliver_logged(const store::Publication& publication, const FrameR
     if (!is_open()) return;
     if (replay()) {
         replay()->dropped_max = std::max(replay()->dropped_max, offset);
+        auto& next = publication.message->notification_id.empty() ? replay()->dropped_first.message
+                                                                  : replay()->dropped_first.notification;
+        if (next == 0 && replay()->upto != 0) next = offset;
         return;
     }
     send_delivery(wants_offsets_ ? core().with_offset(*publication.message, offset) : plain);

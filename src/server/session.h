@@ -101,10 +101,12 @@ class Session final : private ws::Connection {
     // A resume under way: see design.md 4. Until it has caught up, the user's live messages are dropped and
     // read from the log instead.
     struct Replay {
-        Resume resume;             // `mode` and `after` move on with the chunks
-        uint64_t serial = 0;       // answers to an earlier one are ignored
-        uint64_t upto = 0;         // 0: not known yet
-        uint64_t dropped_max = 0;  // newest live offset that was dropped meanwhile
+        Resume resume;              // `mode` and `after` move on with the chunks
+        uint64_t serial = 0;        // answers to an earlier one are ignored
+        uint64_t upto = 0;          // 0: not known yet
+        uint64_t dropped_max = 0;   // newest live offset that was dropped meanwhile
+        store::Next dropped_first;  // oldest live ones above `upto`
+        store::Next lacking;        // what the next chunk must not be without
         bool acked = false;
         bool unread_phase = false;
         bool chunks_done = false;  // up to `upto`; what is next is decided when the socket has drained

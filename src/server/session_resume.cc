@@ -124,6 +124,7 @@ void Session::read_chunk() {
                      .mode = replay.resume.mode,
                      .after = replay.resume.after,
                      .upto = replay.upto,
+                     .next = replay.lacking,
                      .with_marks = wants_sync_ && !replay.unread_phase,
                      .records_max = limits::kReplayRecordsPerChunk,
                      .bytes_max = limits::kReplayBytesPerChunk};
@@ -162,7 +163,13 @@ void Session::on_chunk(store::ReadAnswer&& answer) {
         succeed(replay.resume.claim);
         if (!is_open()) return;
     }
+    // It went so slowly that retention overtook it: resumed anew, it is told of a gap.
+    if (answer.overtaken) {
+        constexpr std::string_view kWords = "messages to come are not kept any more; resume again";
+        return close_with(Errc::internal_error, kWords, ws::CloseCode::internal);
+    }
     replay.upto = answer.cut;
+    replay.lacking = answer.next;
     for (const auto& record : answer.records) {
         if (!is_open()) return;
         send_held_before(record.offset);
@@ -185,6 +192,7 @@ void Session::after_chunk() {
         // Live messages came that this snapshot does not hold: from its cut on.
         replay.resume.mode = store::Read::Mode::since;
         replay.resume.after = replay.upto;
+        replay.lacking = std::exchange(replay.dropped_first, {});
         replay.upto = 0;
         replay.unread_phase = false;
         replay.chunks_done = false;

@@ -461,10 +461,19 @@ class MemoryLog::Impl {
         auto notification = user.notifications.upper_bound(done.position);
         auto message = user.messages.upper_bound(done.position);
         auto mark = request.with_marks ? user.marks.upper_bound(done.position) : user.marks.end();
+        auto next_notification = [&] {
+            return notification == user.notifications.end() ? UINT64_MAX : notification->first;
+        };
+        auto next_message = [&] { return message == user.messages.end() ? UINT64_MAX : message->first; };
+        auto taken_away = [&user](uint64_t then, uint64_t now) {
+            return then != 0 && now > then && user.newest_lost >= then;
+        };
+        done.overtaken = taken_away(request.next.message, next_message()) ||
+                         taken_away(request.next.notification, next_notification());
         std::size_t bytes = 0;
         while (true) {
-            uint64_t const n = notification == user.notifications.end() ? UINT64_MAX : notification->first;
-            uint64_t const m = message == user.messages.end() ? UINT64_MAX : message->first;
+            done.next = {next_message(), next_notification()};
+            auto const [m, n] = done.next;
             uint64_t const k = mark == user.marks.end() ? UINT64_MAX : mark->first;
             uint64_t const next = std::min({n, m, k});
             if (next > done.cut) return;

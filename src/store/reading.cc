@@ -39,29 +39,39 @@ void read_unread(Tables& tables, const UserRow& user, Chunk& chunk, const ReadAn
         if (!chunk.add(at.record())) return;
 }
 
+uint64_t place(uint64_t seq) {
+    return seq == 0 ? UINT64_MAX : seq;
+}
+
 // Merges the user's states and read marks in the order of their offsets.
-void read_all(Tables& tables, const UserRow& user, bool with_marks, Chunk& chunk, const ReadAnswer& out,
+void read_all(Tables& tables, const UserRow& user, const Read& request, Chunk& chunk, ReadAnswer& out,
               int64_t now) {
     auto message = tables.above(user, EntryState::message, out.position, now);
     auto unread = tables.above(user, EntryState::unread, out.position, now);
     auto read = tables.above(user, EntryState::read, out.position, now);
-    auto mark = tables.marks_above(user.id, with_marks ? out.position : UINT64_MAX);
-    auto place = [](uint64_t seq) { return seq == 0 ? UINT64_MAX : seq; };
+    auto mark = tables.marks_above(user.id, request.with_marks ? out.position : UINT64_MAX);
+    auto next = [&] { return Next{place(message.seq()), std::min(place(unread.seq()), place(read.seq()))}; };
+    auto taken_away = [&user](uint64_t then, uint64_t now) {
+        return then != 0 && now > then && user.lost >= then;
+    };
+    out.overtaken = taken_away(request.next.message, next().message) ||
+                    taken_away(request.next.notification, next().notification);
     auto take = [&chunk](auto& cursor) {
         bool const taken = chunk.add(cursor.record());
         if (taken) cursor.next();
         return taken;
     };
     while (true) {
-        uint64_t const next =
+        uint64_t const first =
             std::min({place(message.seq()), place(unread.seq()), place(read.seq()), place(mark.seq())});
-        if (next > out.cut) return;
-        bool const taken = next == message.seq()  ? take(message)
-                           : next == unread.seq() ? take(unread)
-                           : next == read.seq()   ? take(read)
-                                                  : take(mark);
-        if (!taken) return;
+        if (first > out.cut) return;
+        bool const taken = first == message.seq()  ? take(message)
+                           : first == unread.seq() ? take(unread)
+                           : first == read.seq()   ? take(read)
+                                                   : take(mark);
+        if (!taken) break;
     }
+    out.next = next();
 }
 
 }  // namespace
@@ -91,7 +101,7 @@ ReadAnswer read(Tables& tables, const User* found, const Read& request, int64_t 
     if (request.mode == Read::Mode::unread) {
         read_unread(tables, user, chunk, out, now);
     } else {
-        read_all(tables, user, request.with_marks, chunk, out, now);
+        read_all(tables, user, request, chunk, out, now);
     }
     return out;
 }

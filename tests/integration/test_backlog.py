@@ -42,3 +42,27 @@ def test_a_backlog_comes_once_and_in_order_on_every_device_while_more_is_publish
     assert got[0] == got[1]
     store = server.api.get("/api/stats").json()
     assert store["totals"]["replayed_total"] > count
+
+
+def test_a_resume_that_retention_overtakes_ends_and_the_next_one_is_told_of_the_gap(start_server):
+    """A client that reads nothing, while all that it still lacks gives way to newer messages."""
+    kept, pad = 1000, "x" * 8000  # more than the socket takes
+    server = start_server(settings={"inbox": {"notifications_per_user": kept}})
+
+    def publish(numbers):
+        server.api.publish_lines([{"type": "custom", "userId": "u", "data": {"n": n, "pad": pad}} for n in numbers])
+
+    publish(range(kept))
+    with server.connect(receive_buffer=4096) as client:
+        assert client.subscribe("u", since="0")["gap"] is False
+        publish(range(kept, 3 * kept))
+        seen = []
+        while (message := client.next_message())["type"] != "error":
+            seen.append(message["data"]["n"])
+            offset = message["offset"]
+        assert message["data"]["code"] == "internal_error"
+        client.expect_close(1011, "internal_error")
+        assert seen == list(range(len(seen))) and len(seen) < kept
+    with server.connect() as client:
+        assert client.subscribe("u", since=offset)["gap"] is True
+        assert [client.next_message()["data"]["n"] for _ in range(kept)] == list(range(2 * kept, 3 * kept))

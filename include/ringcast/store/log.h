@@ -86,6 +86,12 @@ struct Settle {
     bool accepted = true;
 };
 
+/// Where a reader stands who goes on: the first message and the first notification that it has not had. 0:
+/// none is known.
+struct Next {
+    uint64_t message = 0, notification = 0;  // offsets
+};
+
 /// Reads a user's log in chunks. -> ReadAnswer.
 /// A first read has upto = 0 and learns its cut from the answer; while the answer says `more`, the
 /// next one has the same mode, after = the answer's position, and upto = the answer's cut.
@@ -100,6 +106,7 @@ struct Read {
     Mode mode = Mode::since;
     uint64_t after = 0;
     uint64_t upto = 0;         // the cut of the first answer; 0: the newest
+    Next next;                 // of the answer before
     bool with_marks = false;   // read marks too
     uint32_t records_max = 0;  // a chunk; above zero
     uint32_t bytes_max = 0;    // of data in a chunk; one record is given whatever its size
@@ -200,6 +207,8 @@ struct ReadAnswer {
     uint32_t unread_count = 0;
     bool more = false;         // up to the cut
     uint64_t position = 0;     // `after` of the next chunk
+    Next next;                 // above `position`, up to the cut; not in mode unread
+    bool overtaken = false;    // retention took what the request's `next` named
     bool unavailable = false;  // the store cannot read; nothing else holds
 };
 struct MarkReadAnswer {

@@ -246,6 +246,47 @@ TEST(World, WhatWaitsBehindAReplayGoesWhenItsTopicIsDropped) {
     EXPECT_EQ(numbers(all), (std::vector<int64_t>{1002})) << "what went to everybody was on its way";
 }
 
+// With room for 200 messages a user, a client that takes nothing for a while resumes from the beginning.
+void stand_still_while(int backlog, int live, std::size_t expected, const std::string& close) {
+    SCOPED_TRACE(live);
+    Config config;
+    config.inbox.notifications_per_user = 200;
+    TestWorld world({.workers = 1, .config = config});
+    auto publish = [&world](int first, int last) {
+        std::string batch;
+        for (int n = first; n < last; ++n)
+            batch += to_user(n) + "\n";
+        ASSERT_EQ(world.publish(batch, 0, "Content-Type: application/x-ndjson\r\n").status, 200);
+    };
+    publish(0, backlog);
+    auto& client = world.connect(0);
+    client.socket().window = 500;
+    client.say(subscribe(R"({"userId":"u","since":"0"})"));
+    publish(backlog, backlog + live);
+    client.socket().window = test::FakeSocket::kUnlimited;
+    world.settle();
+    std::size_t came = 0;
+    auto const texts = client.take();
+    for (const auto& text : texts) {
+        auto const n = number(text, R"("n":)");
+        if (n < 0) continue;
+        EXPECT_EQ(n, static_cast<int64_t>(came++));
+    }
+    EXPECT_EQ(came, expected);
+    EXPECT_EQ(client.close(), close);
+    EXPECT_EQ(error_code(texts.back()), close.empty() ? "" : "internal_error");
+}
+
+TEST(World, AReplayThatRetentionOvertakesEndsAndLeavesNothingOutSilently) {
+    constexpr std::size_t kChunk = limits::kReplayRecordsPerChunk;
+    // The second chunk begins behind those that went.
+    stand_still_while(200, kChunk, 200 + kChunk, "");
+    stand_still_while(200, kChunk + 1, kChunk, "1011 internal_error");
+    // What came live meanwhile is read behind the only chunk.
+    stand_still_while(100, 200, 300, "");
+    stand_still_while(100, 201, 100, "1011 internal_error");
+}
+
 TEST(World, ReadMarksReachTheUsersOtherConnectionsThatAskedForThem) {
     TestWorld world({.workers = 2, .delay_store = true});
     ASSERT_EQ(world.publish(R"({"type":"notification","userId":"u","data":{"id":"a"}})").status, 200);

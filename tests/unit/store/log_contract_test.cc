@@ -346,6 +346,54 @@ TEST_P(LogContract, UserWithoutALogHasNeitherCutNorGap) {
     EXPECT_TRUE(h.since("nobody", 7).gap);
 }
 
+// The chunk of one record behind the one that was answered.
+Read chunk_behind(const ReadAnswer& before) {
+    auto read = Harness::read_request("ada", Read::Mode::everything);
+    read.after = before.position;
+    read.upto = before.cut;
+    read.next = before.next;
+    read.records_max = 1;
+    return read;
+}
+
+TEST_P(LogContract, AReaderIsToldWhenRetentionOvertakesIt) {
+    Harness h({.notifications_per_user = 3});
+    for (int i = 0; i < 3; ++i)
+        h.send("ada");
+    auto const first = h.ask<ReadAnswer>(chunk_behind({}));
+    EXPECT_FALSE(first.overtaken);
+    h.send("ada");  // 1 goes, which the reader has had
+    EXPECT_FALSE(h.ask<ReadAnswer>(chunk_behind(first)).overtaken);
+    h.send("ada");  // 2 goes
+    EXPECT_TRUE(h.ask<ReadAnswer>(chunk_behind(first)).overtaken);
+}
+
+TEST_P(LogContract, AReaderIsOvertakenInEachKindByItself) {
+    Harness h({.notifications_per_user = 3});
+    h.notify("ada", "n1");
+    h.notify("ada", "n2");
+    for (int i = 0; i < 5; ++i)
+        h.send("ada");  // 3 and 4 went before anybody read
+    auto const first = h.ask<ReadAnswer>(chunk_behind({}));
+    EXPECT_EQ(offsets(first.records), (Offsets{1}));
+    h.notify("ada", "n3");
+    h.notify("ada", "n4");  // n1 goes
+    EXPECT_FALSE(h.ask<ReadAnswer>(chunk_behind(first)).overtaken);
+    h.notify("ada", "n5");  // n2 goes
+    EXPECT_TRUE(h.ask<ReadAnswer>(chunk_behind(first)).overtaken);
+}
+
+TEST_P(LogContract, WhatIsDeletedOvertakesNoReader) {
+    Harness h;
+    for (const auto* id : {"n1", "n2", "n3"})
+        h.notify("ada", id);
+    auto const first = h.ask<ReadAnswer>(chunk_behind({}));
+    ASSERT_TRUE(h.remove("ada", "n2").found);
+    auto const second = h.ask<ReadAnswer>(chunk_behind(first));
+    EXPECT_FALSE(second.overtaken);
+    EXPECT_EQ(offsets(second.records), (Offsets{3}));
+}
+
 TEST_P(LogContract, OffsetAboveTheNewestIsAGapAndReplaysWhatThereIs) {
     Harness h;
     h.send("ada");
