@@ -133,6 +133,7 @@ class Connection final : public net::StreamHandler {
     const bool refused_;
     bool ready_ = false;                          // on the server's list of those that proceed
     bool clogged_ = false;                        // too much unsent: no further request until it is gone
+    bool had_body_ = false;                       // a request that was handed over, of the bytes at hand
     bool keep_alive_ = true, head_only_ = false;  // of the request that is under way
     int minor_version_ = 1;                       // likewise
     uint32_t number_ = 0;                         // of requests so far
@@ -215,6 +216,7 @@ void Connection::end() {
     release_body();
     std::string().swap(ahead_);
     set_deadline(MonoTime::max());
+    stream_.set_waits(net::Waits::once);
     stream_.finish();
     stream_.resume_receive();
     if (stream_.unsent_bytes() == 0) on_all_sent();
@@ -229,15 +231,29 @@ void Connection::on_all_sent() {
 
 void Connection::on_bytes(std::string_view bytes) {
     if (phase_ == Phase::ending) return;
+    bool const begins = phase_ == Phase::head && !reading_;
+    uint32_t const number_before = number_;
+    had_body_ = false;
     if (may_read()) {
         read(bytes);
     } else {
         keep(bytes);
     }
+    if (phase_ == Phase::ending) return;
+    // A publisher whose requests come one by one, each in one piece, is spared the request for each receive.
+    // Whoever sends more than the turn at hand can use has to wait in the kernel.
+    bool const in_one_piece =
+        begins && number_ == number_before + 1 && phase_ != Phase::body && ahead_.empty();
+    if (!in_one_piece) {
+        stream_.set_waits(net::Waits::once);
+    } else if (had_body_) {
+        stream_.set_waits(net::Waits::multishot);
+    }
 }
 
 void Connection::keep(std::string_view bytes) {
     ahead_.append(bytes);
+    stream_.set_waits(net::Waits::once);
     stream_.pause_receive();
 }
 
@@ -350,6 +366,7 @@ void Connection::hand_over() {
     auto reading = std::move(reading_);
     auto& server = server_;
     phase_ = Phase::answering;
+    had_body_ = !reading->body.empty();
     set_deadline(MonoTime::max());
     Request request{reading->head.head(), std::move(reading->body), peer_};
     server.handler_.on_request({handle_, number_}, request);

@@ -120,7 +120,8 @@ class FakeSocket {
     // What came of it.
     std::string sent;  // all bytes taken
     bool accepted = false, fin_sent = false, closed = false;
-    uint32_t sends = 0;  // completed ones
+    uint32_t sends = 0;     // completed ones
+    uint32_t receives = 0;  // asked for; a multishot one counts once
     /// What was sent since the last call.
     std::string take_sent() { return std::exchange(sent, {}); }
     /// Bytes delivered that nobody has received: what back-pressure leaves in the kernel.
@@ -253,6 +254,7 @@ class FakeRing final : public io::Ring {
         if (!target) return;
         RC_ASSERT(!target->receiving_);
         target->receiving_ = target->used_ = true;
+        ++target->receives;
     }
     void await_bytes(io::Operation& op, io::Token token, io::File file) override {
         RC_ASSERT(token.kind == io::Kind::poll);

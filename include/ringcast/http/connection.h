@@ -135,7 +135,8 @@ class ProcessUse {
 };
 
 /// The HTTP connections of one core. Each reads one request at a time: while it is answered, what the peer
-/// has sent ahead waits (at most one receive buffer is kept), and then in the kernel. One request of a
+/// has sent ahead waits (what one receive brings is kept; of a publisher that was sending one request at a
+/// time, what the kernel has taken until it hears of it), and then in the kernel. One request of a
 /// connection is begun a turn, so that a long pipeline leaves its turn to others.
 ///
 /// A connection that ends with an answer sends it, then FIN, and throws away what still comes for

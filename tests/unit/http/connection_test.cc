@@ -105,6 +105,45 @@ TEST(HttpConnection, NothingFurtherIsReadWhileARequestIsUnderWay) {
     EXPECT_EQ(world.socket(file).unread_bytes(), 100'000U - 512);
 }
 
+TEST(HttpConnection, RequestsThatComeOneByOneNeedNoReceiveEach) {
+    World world;
+    auto const file = world.connect();
+    EXPECT_EQ(world.ask(file, post("/", "first")), ok("/|first"));
+    auto const receives = world.socket(file).receives;
+    for (int i = 0; i < 10; ++i)
+        EXPECT_EQ(world.ask(file, post("/", "next")), ok("/|next"));
+    EXPECT_EQ(world.socket(file).receives, receives);
+    EXPECT_EQ(world.ask(file, get("/")), ok("/|"));  // no body: no reason to change anything
+    EXPECT_EQ(world.socket(file).receives, receives);
+}
+
+TEST(HttpConnection, WhoSendsAheadOrInPiecesWaitsInTheKernelAgain) {
+    World world({}, 512);
+    auto const file = world.connect();
+    auto& socket = world.socket(file);
+    EXPECT_EQ(world.ask(file, post("/", "one by one")), ok("/|one by one"));
+    std::string const body(5'120, 'x');
+    auto receives = socket.receives;
+    EXPECT_EQ(world.ask(file, post("/pieces", body)), ok("/pieces|" + body));
+    EXPECT_GE(socket.receives, receives + 10);
+
+    world.ask(file, post("/", "one by one"));
+    receives = socket.receives;
+    world.app.at_once = false;
+    EXPECT_EQ(world.ask(file, post("/1", "one") + post("/2", "two")), "");
+    EXPECT_FALSE(socket.receiving());
+    for (std::string_view const answer : {"/1|one", "/2|two"}) {
+        world.app.answer_next();
+        world.core.settle();
+        EXPECT_EQ(socket.take_sent(), ok(answer));
+    }
+    world.app.at_once = true;
+    EXPECT_EQ(world.ask(file, post("/3", "three")), ok("/3|three"));
+    EXPECT_EQ(socket.receives, receives + 2);  // behind the two; behind the third, which stays
+    EXPECT_EQ(world.ask(file, post("/4", "four")), ok("/4|four"));
+    EXPECT_EQ(socket.receives, receives + 2);
+}
+
 TEST(HttpConnection, AnAnswerOfALaterTurnGoesOutWithThatTurn) {
     World world;
     world.app.at_once = false;
