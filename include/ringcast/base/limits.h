@@ -61,7 +61,7 @@ constexpr uint32_t kStoreMailboxPlaces = 2'048;   // between a core and the stor
                                                   // there while those before are committed
 constexpr uint32_t kPublicationsPerTurn = 256;    // taken from mailboxes
 constexpr uint32_t kPublicationBytesPerTurn = 256 * 1024;
-constexpr uint32_t kDeliveriesPerSlice = 32;  // of a fan-out, between which other work gets its turn
+constexpr uint32_t kDeliveriesPerSlice = 64;  // of a fan-out, between which other work gets its turn
 constexpr Duration kTurnWaitMax = milliseconds(250);
 constexpr uint32_t kReadMarksPerUserMax = 1'000;  // records of the log, kept for other connections
 constexpr uint32_t kReplayRecordsPerChunk = 128;
