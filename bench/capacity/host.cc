@@ -12,7 +12,9 @@
 namespace rc::bench {
 namespace {
 
-constexpr uint32_t kPublishersPerCore = 16;
+constexpr uint32_t kPublishersPerCoreMax = 16;
+// One that has used up its requests comes anew while its old connection ends.
+constexpr uint32_t kPublishersMax = limits::kApiConnectionsMax * 3 / 4;
 constexpr uint32_t kTogether = 64;             // connections that a core takes in one go
 constexpr Duration kHeartbeats = seconds(25);  // over which clients come, so that theirs are spread
 constexpr Duration kPongAfter = milliseconds(20);
@@ -120,8 +122,9 @@ VirtualHost::VirtualHost(const Options& options)
         participants_[i].free = participants_[i].wake = now_;
     }
     connect_clients();
+    uint32_t const publishers = std::min(kPublishersPerCoreMax, kPublishersMax / rig_.workers());
     for (uint32_t core = 0; core < rig_.workers(); ++core) {
-        for (uint32_t n = 0; n < kPublishersPerCore; ++n) {
+        for (uint32_t n = 0; n < publishers; ++n) {
             publishers_.emplace_back();
             requests_.emplace_back();
             publishers_.back().core = core;
