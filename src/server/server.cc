@@ -70,7 +70,6 @@ Result<std::unique_ptr<store::SqliteLog>> open_log(const Config& config, io::Clo
     options.retention = config.inbox.retention;
     options.notifications_per_user = config.inbox.notifications_per_user;
     options.clock = [&clock] { return clock.now(); };
-    options.sweep_time_max = microseconds(500);  // publish_bench trim: p99 5 ms; with 2 ms, 7
     options.on_commit = [&metrics](uint32_t requests, Duration took) {
         metrics.batches.add();
         metrics.batch_requests.add(requests);

@@ -253,6 +253,7 @@ struct SlowDisk {
         options.retention = hours(10);
         options.sweep_rows = 256;
         options.clock = [this] { return now; };
+        options.sweep_time_max = milliseconds(2);
         options.at = [this](Moment moment) {
             if (moment != Moment::committed) return;
             auto const left = disk.harness ? disk.harness->log.figures().notifications : 0;
