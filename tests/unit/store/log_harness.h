@@ -212,4 +212,10 @@ inline std::vector<uint64_t> offsets(const std::vector<Record>& records) {
     return found;
 }
 
+/// For what every log promises: each test runs with each of them.
+class EveryLog : public ::testing::TestWithParam<LogKind> {
+  protected:
+    void SetUp() override { tested_kind = GetParam(); }
+};
+
 }  // namespace rc::store
