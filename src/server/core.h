@@ -23,6 +23,7 @@
 #include "ringcast/proto/client_message.h"
 #include "ringcast/reactor/core_group.h"
 #include "ringcast/server/config.h"
+#include "ringcast/server/program_use.h"
 #include "session.h"
 #include "store_client.h"
 #include "store_metrics.h"
@@ -48,6 +49,8 @@ struct Shared {
     KeyMetrics key_metrics{};                  // written by the token host
     auth::Policy policy{};                     // of tokens
     std::function<void()> give_memory_back{};  // see RunOptions
+    std::string version{};
+    std::function<ProgramUse()> use{};  // see RunOptions; maybe empty
 };
 
 /// One worker: everything that clients and publishers do on this core meets here. Core: own core only,

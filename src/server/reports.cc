@@ -127,6 +127,14 @@ constexpr Figure kFigures[] = {
     {"turns_total", "counter", "Turns of the core.", [](const Core& c) { return c.reactor().turns(); }},
 };
 
+double in_seconds(Duration time) {
+    return std::chrono::duration<double>(time).count();
+}
+
+ProgramUse use_of(const Shared& shared) {
+    return shared.use ? shared.use() : ProgramUse{};
+}
+
 template <class Metrics>
 struct HostFigure {
     std::string_view name;
@@ -169,6 +177,10 @@ uint64_t uptime_seconds(const Shared& shared, WallTime now) {
     return static_cast<uint64_t>(std::max<int64_t>(0, (now - shared.started) / seconds(1)));
 }
 
+std::string_view error_name(std::size_t code) {
+    return errc_name(static_cast<Errc>(code));
+}
+
 /// A family with a label `code`; only what has happened is listed.
 template <class Name, class Value>
 void by_code(metrics::Exposition& out, const Shared& shared, std::string_view name, std::string_view help,
@@ -182,6 +194,20 @@ void by_code(metrics::Exposition& out, const Shared& shared, std::string_view na
             }
         }
     }
+}
+
+/// Sums over the cores, by name; only what has happened is listed.
+template <class Name, class Value>
+std::string totals_json(const Shared& shared, std::size_t count, Name&& name, Value&& value) {
+    std::string out;
+    for (std::size_t i = 0; i < count; ++i) {
+        uint64_t total = 0;
+        for (const Core* core : shared.cores)
+            total += value(*core, i);
+        if (total > 0)
+            fmt::format_to(std::back_inserter(out), R"({}"{}":{})", out.empty() ? "" : ",", name(i), total);
+    }
+    return '{' + out + '}';
 }
 
 /// Times of all of them as [upper bound in seconds or null, how many are not above it]; only bounds that say
@@ -225,7 +251,6 @@ std::string metrics_text(const Shared& shared) {
                        core->metrics().clients_by_network[kind].value());
         }
     }
-    auto const error_name = [](std::size_t code) { return errc_name(static_cast<Errc>(code)); };
     by_code(out, shared, "ringcast_messages_refused_total", "Client messages answered by an error.",
             CoreMetrics::kCodes, error_name,
             [](const Core& core, std::size_t code) { return core.metrics().refused[code].value(); });
@@ -289,11 +314,19 @@ std::string metrics_text(const Shared& shared) {
     out.family("ringcast_log_lines_dropped_total", "counter",
                "Log lines dropped: the log was behind, or stderr took none.");
     out.sample("ringcast_log_lines_dropped_total", "", log::dropped());
+    auto const use = use_of(shared);
+    out.family("process_resident_memory_bytes", "gauge", "Resident memory of the process.");
+    out.sample("process_resident_memory_bytes", "", use.resident_bytes);
+    out.family("process_cpu_seconds_total", "counter", "CPU time of the process, all threads.");
+    out.sample("process_cpu_seconds_total", "", in_seconds(use.cpu));
+    out.family("process_start_time_seconds", "gauge", "When the server was started, since 1970.");
+    out.sample("process_start_time_seconds", "", in_seconds(shared.started.time_since_epoch()));
     return out.take();
 }
 
 std::string stats_json(const Shared& shared, WallTime now) {
     std::string totals, cores;
+    Duration turns_cpu{};
     for (const auto& figure : kFigures) {
         uint64_t sum = 0;
         for (const Core* core : shared.cores)
@@ -302,8 +335,10 @@ std::string stats_json(const Shared& shared, WallTime now) {
                        sum);
     }
     for (const Core* core : shared.cores) {
-        fmt::format_to(std::back_inserter(cores), R"({}{{"core":{})", cores.empty() ? "" : ",",
-                       core->reactor().id());
+        Duration const cpu{static_cast<Duration::rep>(core->reactor().turn_cpu_times().sum_ns())};
+        turns_cpu += cpu;
+        fmt::format_to(std::back_inserter(cores), R"({}{{"core":{},"turn_cpu_seconds_total":{:.6f})",
+                       cores.empty() ? "" : ",", core->reactor().id(), in_seconds(cpu));
         for (const auto& figure : kFigures) {
             fmt::format_to(std::back_inserter(cores), R"(,"{}":{})", figure.name, figure.value(*core));
         }
@@ -319,9 +354,32 @@ std::string stats_json(const Shared& shared, WallTime now) {
     std::vector<const metrics::Histogram*> turns;
     for (const Core* core : shared.cores)
         turns.push_back(&core->reactor().turn_cpu_times());
-    return fmt::format(
-        R"({{"uptimeSeconds":{},"workers":{},"totals":{{{}}},"cores":[{}],"turn_cpu_seconds":{},"store":{{{}}}}})",
-        uptime_seconds(shared, now), shared.workers, totals, cores, histogram_json(turns), store);
+    fmt::format_to(std::back_inserter(totals), R"(,"turn_cpu_seconds_total":{:.6f})", in_seconds(turns_cpu));
+
+    auto const refused =
+        totals_json(shared, CoreMetrics::kCodes, error_name,
+                    [](const Core& core, std::size_t code) { return core.metrics().refused[code].value(); });
+    auto const closed = totals_json(
+        shared, CoreMetrics::kCodes, error_name,
+        [](const Core& core, std::size_t code) { return core.metrics().closed_with[code].value(); });
+    auto const limited = totals_json(
+        shared, kLimits, [](std::size_t limit) { return limit_name(static_cast<Limit>(limit)); },
+        [](const Core& core, std::size_t limit) { return core.limit_notes().refused(limit).value(); });
+    auto const use = use_of(shared);
+    std::string out = R"({"version":)";
+    proto::append_json_string(out, shared.version);
+    fmt::format_to(
+        std::back_inserter(out),
+        R"(,"started":"{}","uptimeSeconds":{},"workers":{},"process":{{"resident_bytes":{},"cpu_seconds":{:.6f}}})",
+        proto::rfc3339(shared.started), uptime_seconds(shared, now), shared.workers, use.resident_bytes,
+        in_seconds(use.cpu));
+    fmt::format_to(std::back_inserter(out),
+                   R"(,"totals":{{{}}},"messages_refused":{},"closed":{},"limit_refused":{})", totals,
+                   refused, closed, limited);
+    fmt::format_to(std::back_inserter(out),
+                   R"(,"log_lines_dropped_total":{},"cores":[{}],"turn_cpu_seconds":{},"store":{{{}}}}})",
+                   log::dropped(), cores, histogram_json(turns), store);
+    return out;
 }
 
 std::string user_json(const UserId& user, const std::vector<GatherAnswer>& answers, uint32_t unread) {

@@ -154,7 +154,9 @@ Result<void> run(const Config& config, const RunOptions& options) {
                   .store_metrics = store_metrics,
                   .tokens = token_host_id,
                   .policy = token_policy(config.auth.jwt),
-                  .give_memory_back = options.give_memory_back};
+                  .give_memory_back = options.give_memory_back,
+                  .version = options.version,
+                  .use = options.use};
 
     auto const tell_ready = [&] {
         if (!config.api_key && config.api_key_file.empty())

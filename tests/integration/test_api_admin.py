@@ -1,5 +1,7 @@
 """Statistics, metrics, health, and the API of a server that drains."""
+import datetime
 import signal
+import subprocess
 import threading
 import time
 
@@ -8,6 +10,7 @@ import pytest
 from ringcast import Closed, HandshakeRefused, WsClient
 from ringcast.exposition import counters, parse
 from ringcast.http_wire import Connection
+from ringcast.server import program
 from ringcast.world import World, world, world2  # noqa: F401 (fixtures)
 
 
@@ -102,6 +105,37 @@ def test_stats_and_metrics_tell_the_cpu_time_of_turns(world2):
     assert 0 < turns["sum"] < 60
     family = metrics_of(world2.api)["ringcast_turn_cpu_seconds"]
     assert {dict(labels)["core"] for name, labels in family.samples if name.endswith("_count")} == {"0", "1"}
+
+
+def test_stats_tell_which_server_this_is_and_what_it_takes(start_server):
+    server = start_server(workers=2)
+    stats, figures = server.api.get("/api/stats").json(), metrics_of(World(server).api)
+    version = subprocess.run([program("ringcastd"), "--version"], capture_output=True, text=True, check=True).stdout
+    assert version == f"ringcastd {stats['version']}\n"
+    started = datetime.datetime.fromisoformat(stats["started"].replace("Z", "+00:00")).timestamp()
+    assert time.time() - 60 < started <= time.time()
+    assert figures["process_start_time_seconds"].samples[("process_start_time_seconds", ())] == pytest.approx(started, abs=0.002)
+    assert stats["process"]["resident_bytes"] == pytest.approx(server.rss_bytes(), rel=0.2)
+    used = figures["process_cpu_seconds_total"].samples[("process_cpu_seconds_total", ())]
+    assert 0 < stats["process"]["cpu_seconds"] <= used <= server.cpu_seconds() + 0.02  # the kernel tells it in ticks of 10 ms
+    rows = [core["turn_cpu_seconds_total"] for core in stats["cores"]]
+    assert min(rows) > 0 and stats["totals"]["turn_cpu_seconds_total"] == pytest.approx(sum(rows), abs=2e-6)
+
+
+def test_stats_tell_what_was_refused_and_closed(start_server):
+    server = start_server(settings={"limits": {"connections_per_user": 1}})
+    nothing = server.api.get("/api/stats").json()
+    assert [nothing[key] for key in ("messages_refused", "closed", "limit_refused")] == [{}, {}, {}]
+    with server.connect() as first, server.connect() as second:
+        first.send_json({"type": "nothing"})
+        first.expect_error("invalid_message")
+        first.subscribe("u")
+        second.subscribe("u")
+        first.expect_error("connection_limit_exceeded")
+        stats = server.api.get("/api/stats").json()
+    assert stats["messages_refused"] == {"invalid_message": 1}
+    assert stats["closed"] == {"connection_limit_exceeded": 1}
+    assert stats["limit_refused"] == {"connections_per_user": 1}
 
 
 def test_stats_follow_the_connections(start_server):

@@ -7,6 +7,7 @@
 #include "ringcast/base/result.h"
 #include "ringcast/base/time.h"
 #include "ringcast/server/config.h"
+#include "ringcast/server/program_use.h"
 #include "ringcast/store/moment.h"
 
 namespace rc::server {
@@ -39,6 +40,11 @@ struct RunOptions {
     /// Many clients have left and no more leave: a worker's thread may give what its allocator keeps back to
     /// the system. On that thread, a second apart at least; the worker stands still meanwhile.
     std::function<void()> give_memory_back = {};
+    /// For /api/stats: "0.1.0".
+    std::string version = {};
+    /// For /api/stats and /metrics, at each request, on a worker's thread: it takes microseconds and waits
+    /// for nothing.
+    std::function<ProgramUse()> use = {};
     /// For tests: called on the store's thread at each of these moments.
     std::function<void(store::Moment)> at = {};
 };
