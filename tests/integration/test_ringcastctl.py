@@ -119,6 +119,21 @@ def test_tells_how_to_start_a_server_where_none_is():
         assert result.stderr == "ringcastctl: no server listens at 127.0.0.1:1; start one with tools/run or ringcastd\n"
 
 
+def test_asks_an_api_on_a_unix_socket(start_server, tmp_path):
+    socket = f"unix:{tmp_path}/api.sock"
+    server = start_server(settings={"api_listen": [socket]})
+    key = {"RINGCAST_API_KEY": server.api_key()}
+    assert run("publish", "--api", socket, "--user", "u", "--title", "hello", env=key).returncode == 0
+    answer = run("inbox", "u", "--api", socket, env=key)
+    assert (answer.returncode, answer.stdout.splitlines()[1]) == (0, "1 unread"), answer
+    nobody = run("inbox", "u", "--api", socket + "2", "--api-key", "k")
+    assert (nobody.returncode, nobody.stderr) == (
+        1, f"ringcastctl: no server listens at {socket}2; start one with tools/run or ringcastd\n")
+    for wrong in ("unix:", "unix:/" + "x" * 107):
+        refused = run("inbox", "u", "--api", wrong, "--api-key", "k")
+        assert refused.returncode == 1 and "a socket's path has 1 to 107 bytes" in refused.stderr, refused
+
+
 def test_checks_settings(tmp_path):
     file = tmp_path / "ringcast.toml"
     file.write_text('workers = "many"\n', encoding="ascii")

@@ -1,13 +1,18 @@
 #pragma once
 
+#include <utility>  // Boost 1.74's awaitable.hpp forgets it
+
+#include <boost/asio/awaitable.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "commands.h"
+#include "remote.h"
+#include "ringcast/base/time.h"
 
-/// One request to the server's API.
+/// Requests to the server's API.
 namespace rc::ctl {
 
 struct ApiRequest {
@@ -15,6 +20,30 @@ struct ApiRequest {
     std::optional<std::string> body;  // JSON; with one it is a POST, else a GET
     std::vector<std::pair<std::string, std::string>> headers = {};
 };
+
+struct ApiAnswer {
+    unsigned status = 0;
+    std::string body;
+};
+
+/// Where the API is, and the key to it.
+struct ApiAccess {
+    Remote remote;
+    std::string key;
+};
+
+/// Errors: settings.
+Result<ApiAccess> find_access(const ApiOptions& options);
+
+/// Sends these one after the other on a connection of their own. The answers, of whatever status.
+/// @param patience  for connecting, and for each answer
+/// Errors: system, with a hint where nobody listens.
+boost::asio::awaitable<Result<std::vector<ApiAnswer>>> ask_all(const ApiAccess& access,
+                                                               std::vector<ApiRequest> requests,
+                                                               Duration patience);
+
+/// What the server says in an answer that is no success.
+Error error_of(const ApiAnswer& answer);
 
 /// @return the body of the answer, which was 200
 /// Errors: settings, system.

@@ -47,7 +47,8 @@ CLI::App* add_listen(CLI::App& app, ListenOptions& options) {
 }
 
 void add_api(CLI::App* command, ApiOptions& options) {
-    command->add_option("--api", options.api, "the server's API address")->capture_default_str();
+    command->add_option("--api", options.api, "the server's API address; or unix:/path")
+        ->capture_default_str();
     auto* key = command->add_option("--api-key", options.api_key, "the API key itself");
     command
         ->add_option("--api-key-file", options.api_key_file,

@@ -1,6 +1,7 @@
 #include "remote.h"
 
 #include <fmt/format.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <boost/asio/connect.hpp>
@@ -52,6 +53,27 @@ Result<Remote> parse_url(std::string_view url, std::string_view scheme) {
     return remote;
 }
 
+Result<Remote> parse_api_address(std::string_view text) {
+    constexpr std::string_view kUnix = "unix:";
+    if (!text.starts_with(kUnix)) return parse_url(text, "http");
+    Remote remote;
+    remote.authority = text;
+    remote.socket = text.substr(kUnix.size());
+    if (remote.socket.empty() || remote.socket.size() >= sizeof(sockaddr_un::sun_path))
+        return fail(Errc::settings, fmt::format("{}: a socket's path has 1 to {} bytes, as in "
+                                                "unix:/run/ringcast/api.sock",
+                                                text, sizeof(sockaddr_un::sun_path) - 1));
+    return remote;
+}
+
+Error connect_error(const Remote& remote, const boost::system::error_code& error) {
+    bool const nobody = error == boost::asio::error::connection_refused ||
+                        error == boost::system::errc::no_such_file_or_directory;
+    if (!nobody) return {Errc::system, fmt::format("{}: {}", remote.authority, error.message())};
+    return {Errc::system,
+            fmt::format("no server listens at {}; start one with tools/run or ringcastd", remote.authority)};
+}
+
 Result<boost::asio::ip::tcp::socket> connect(boost::asio::io_context& io, const Remote& remote) {
     boost::system::error_code error;
     boost::asio::ip::tcp::resolver resolver(io);
@@ -59,12 +81,7 @@ Result<boost::asio::ip::tcp::socket> connect(boost::asio::io_context& io, const 
     if (error) return fail(Errc::system, fmt::format("{}: {}", remote.host, error.message()));
     boost::asio::ip::tcp::socket socket(io);
     boost::asio::connect(socket, endpoints, error);
-    if (error == boost::asio::error::connection_refused) {
-        return fail(
-            Errc::system,
-            fmt::format("no server listens at {}; start one with tools/run or ringcastd", remote.authority));
-    }
-    if (error) return fail(Errc::system, fmt::format("{}: {}", remote.authority, error.message()));
+    if (error) return tl::unexpected(connect_error(remote, error));
     return socket;
 }
 
