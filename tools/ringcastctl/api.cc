@@ -3,13 +3,8 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -125,6 +120,7 @@ asio::awaitable<Result<std::vector<ApiAnswer>>> ask_all(const ApiAccess& access,
         if (!error) co_await http::async_read(stream, buffer, response, caught);
         if (error) co_return tl::unexpected(failed());
         answers.push_back({response.result_int(), std::move(response.body())});
+        if (!response.keep_alive()) break;
     }
     co_return answers;
 }

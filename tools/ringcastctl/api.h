@@ -1,14 +1,12 @@
 #pragma once
 
-#include <utility>  // Boost 1.74's awaitable.hpp forgets it
-
-#include <boost/asio/awaitable.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "commands.h"
+#include "coroutines.h"
 #include "remote.h"
 #include "ringcast/base/time.h"
 
@@ -35,7 +33,8 @@ struct ApiAccess {
 /// Errors: settings.
 Result<ApiAccess> find_access(const ApiOptions& options);
 
-/// Sends these one after the other on a connection of their own. The answers, of whatever status.
+/// Sends these one after the other on a connection of their own. The answers, of whatever status: one at
+/// least, and fewer than requests where the server ends the connection behind one.
 /// @param patience  for connecting, and for each answer
 /// Errors: system, with a hint where nobody listens.
 boost::asio::awaitable<Result<std::vector<ApiAnswer>>> ask_all(const ApiAccess& access,

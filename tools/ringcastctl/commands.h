@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ringcast/base/result.h"
+#include "ringcast/base/time.h"
 
 /// What ringcastctl does, a function a subcommand. Each returns its exit status, or what to say before it
 /// ends with status 1.
@@ -51,6 +52,25 @@ struct InboxOptions {
 };
 /// Prints a user's notifications, newest first, a line each.
 Result<int> inbox(const InboxOptions& options);
+
+struct StatusOptions {
+    ApiOptions api;
+    Duration timeout = seconds(5);  // for connecting, and for each answer
+    bool json = false;              // the server's figures as they came
+};
+/// Prints how a running server is. Status 1, and a line on stderr, unless it is ready.
+Result<int> status(const StatusOptions& options);
+
+struct TopOptions {
+    ApiOptions api;
+    Duration timeout = seconds(5);  // for connecting, and for each answer
+    Duration interval = seconds(1);
+    uint64_t count = 0;  // looks, the first not counted, which has nothing to compare; 0: until interrupted
+    bool plain = false;  // lines on a terminal too
+};
+/// Shows what a server does, live on a terminal, else a line for each look, until count, `q`, SIGINT or
+/// SIGTERM. A server that goes away is awaited, unless it was not there at first or refuses the key.
+Result<int> top(const TopOptions& options);
 
 /// Copies the data of a server, running or not, into a new file.
 Result<int> backup(const std::string& data_dir, const std::string& target);

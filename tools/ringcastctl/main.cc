@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "remote.h"
 #include "ringcast/base/arguments.h"
+#include "ringcast/server/config.h"
 
 namespace {
 
@@ -19,7 +20,9 @@ using rc::ctl::ApiOptions;
 using rc::ctl::InboxOptions;
 using rc::ctl::ListenOptions;
 using rc::ctl::PublishOptions;
+using rc::ctl::StatusOptions;
 using rc::ctl::TokenOptions;
+using rc::ctl::TopOptions;
 
 CLI::App* add_listen(CLI::App& app, ListenOptions& options) {
     auto* command = app.add_subcommand("listen", "subscribe and print what comes, a message a line");
@@ -54,6 +57,37 @@ void add_api(CLI::App* command, ApiOptions& options) {
         ->add_option("--api-key-file", options.api_key_file,
                      "file that holds it (default: $RINGCAST_API_KEY, then ringcast-data/api.key)")
         ->excludes(key);
+}
+
+void add_time(CLI::App* command, const std::string& flag, rc::Duration& time, std::string_view help) {
+    auto const take = [flag, &time](const std::string& text) {
+        auto const given = rc::server::parse_duration(text);
+        if (!given || *given < rc::milliseconds(100) || *given > rc::hours(1))
+            throw CLI::ValidationError(flag, "must be from 100ms to 1h, for example 5s");
+        time = *given;
+    };
+    command->add_option_function<std::string>(flag, take, std::string(help))
+        ->type_name("TIME")
+        ->default_str(rc::server::format_duration(time));
+}
+
+CLI::App* add_status(CLI::App& app, StatusOptions& options) {
+    auto* command = app.add_subcommand("status", "print how a running server is; 1: it is not, or not ready");
+    add_api(command, options.api);
+    add_time(command, "--timeout", options.timeout, "how long to wait for it");
+    command->add_flag("--json", options.json, "print its answer to /api/stats as it came");
+    return command;
+}
+
+CLI::App* add_top(CLI::App& app, TopOptions& options) {
+    auto* command = app.add_subcommand(
+        "top", "show what a server does, live; a line for each look when not on a terminal");
+    add_api(command, options.api);
+    add_time(command, "--interval", options.interval, "from one look to the next");
+    add_time(command, "--timeout", options.timeout, "how long to wait for an answer");
+    command->add_option("--count", options.count, "end after this many looks with rates");
+    command->add_flag("--plain", options.plain, "lines, on a terminal too");
+    return command;
 }
 
 CLI::App* add_new_api_key(CLI::App& app, ApiKeyOptions& options) {
@@ -141,7 +175,8 @@ CLI::App* add_publish(CLI::App& app, PublishOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"ringcastctl: publishes to a ringcast server, listens to it, looks after its data"};
+    CLI::App app{
+        "ringcastctl: publishes to a ringcast server, listens to it, watches it, looks after its data"};
     app.set_version_flag("--version", "ringcastctl " RINGCAST_VERSION);
     app.require_subcommand(1);
     ListenOptions listen_options;
@@ -152,6 +187,10 @@ int main(int argc, char** argv) {
     auto* listen = add_listen(app, listen_options);
     auto* publish = add_publish(app, publish_options);
     auto* inbox = add_inbox(app, inbox_options);
+    StatusOptions status_options;
+    TopOptions top_options;
+    auto* status_command = add_status(app, status_options);
+    auto* top = add_top(app, top_options);
     ApiKeyOptions api_key_options;
     auto* new_api_key = add_new_api_key(app, api_key_options);
     TokenOptions token_options;
@@ -182,6 +221,8 @@ int main(int argc, char** argv) {
         if (listen->parsed()) return rc::ctl::listen(listen_options);
         if (publish->parsed()) return rc::ctl::publish(publish_options);
         if (inbox->parsed()) return rc::ctl::inbox(inbox_options);
+        if (status_command->parsed()) return rc::ctl::status(status_options);
+        if (top->parsed()) return rc::ctl::top(top_options);
         if (new_api_key->parsed()) return rc::ctl::new_api_key(api_key_options);
         if (token->parsed()) return rc::ctl::mint_token(token_options);
         if (backup->parsed()) return rc::ctl::backup(data_dir, backup_file);
