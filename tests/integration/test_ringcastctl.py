@@ -131,7 +131,22 @@ def test_asks_an_api_on_a_unix_socket(start_server, tmp_path):
         1, f"ringcastctl: no server listens at {socket}2; start one with tools/run or ringcastd\n")
     for wrong in ("unix:", "unix:/" + "x" * 107):
         refused = run("inbox", "u", "--api", wrong, "--api-key", "k")
-        assert refused.returncode == 1 and "a socket's path has 1 to 107 bytes" in refused.stderr, refused
+        assert refused.returncode == 2 and "a socket's path has 1 to 107 bytes" in refused.stderr, refused
+
+
+@pytest.mark.parametrize("args, words", [
+    (["--api", "localhost:5001"], "a URL begins with http://"),
+    (["--api", "https://localhost:5001"], "TLS ends at the proxy in front"),
+    (["--api-key-file", "/nonexistent"], "/nonexistent: no API key can be read from it"),
+    ([], "no API key: give --api-key-file or set RINGCAST_API_KEY"),
+])
+@pytest.mark.parametrize("command", [["publish", "--user", "1"], ["inbox", "1"], ["status"], ["top"]])
+def test_settings_that_are_wrong_end_with_status_2(command, args, words, tmp_path):
+    key = {} if not args or "file" in args[0] else {"RINGCAST_API_KEY": "k"}
+    result = subprocess.run([program("ringcastctl"), *command, *args], env=key, stdin=subprocess.DEVNULL, cwd=tmp_path,
+                            capture_output=True, text=True, timeout=PATIENCE)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result
+    assert result.stderr.startswith("ringcastctl: ") and words in result.stderr, result
 
 
 def test_checks_settings(tmp_path):
@@ -169,7 +184,7 @@ def test_backs_up_a_running_server_and_the_copy_goes_on_with_an_epoch_of_its_own
     answer = run("backup", copy, "--data-dir", tmp_path / "data")
     assert answer.returncode == 0 and answer.stdout.startswith(f"{copy}: "), answer
     server.api.notify("u", "later")
-    assert run("backup", copy, "--data-dir", tmp_path / "data").returncode == 1
+    assert run("backup", copy, "--data-dir", tmp_path / "data").returncode == 2, "it exists"
     verified = run("verify", copy)
     assert verified.returncode == 0 and verified.stdout.startswith("ok: 1 users, 1 notifications"), verified
     assert run("verify", tmp_path / "copy").stdout == verified.stdout
@@ -198,7 +213,7 @@ def test_verifies_data(start_server, tmp_path):
     assert answer.stderr == "entry 1: its checksum is wrong\n"
     assert answer.stdout.startswith("damaged: ")
     nowhere = run("verify", tmp_path / "nowhere")
-    assert nowhere.returncode == 1
+    assert nowhere.returncode == 2
     assert nowhere.stderr == f"ringcastctl: {tmp_path}/nowhere/ringcast.db: unable to open database file\n"
 
 
@@ -240,4 +255,4 @@ def test_listens_with_a_token_that_it_has_minted(start_server, tmp_path):
 ])
 def test_token_says_what_is_wrong(args, word):
     minted = run("token", *args)
-    assert minted.returncode != 0 and word in minted.stderr and not minted.stdout
+    assert minted.returncode == 2 and word in minted.stderr and not minted.stdout

@@ -9,7 +9,7 @@
 #include "ringcast/base/time.h"
 
 /// What ringcastctl does, a function a subcommand. Each returns its exit status, or what to say before it
-/// ends with status 1.
+/// ends with status 2 (settings) or 1 (all else).
 namespace rc::ctl {
 
 struct ListenOptions {

@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr int kStatusSettings = 2;  // as ringcastd's
+constexpr int kStatusFailed = 1, kStatusSettings = 2;  // as ringcastd's
 
 using rc::ctl::ApiKeyOptions;
 using rc::ctl::ApiOptions;
@@ -232,5 +232,5 @@ int main(int argc, char** argv) {
     auto const status = run();
     if (status) return *status;
     std::fprintf(stderr, "ringcastctl: %s\n", status.error().message.c_str());
-    return check->parsed() ? kStatusSettings : 1;
+    return check->parsed() || status.error().code == rc::Errc::settings ? kStatusSettings : kStatusFailed;
 }
