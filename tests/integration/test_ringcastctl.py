@@ -34,7 +34,8 @@ def listen(server):
 
     def start(*args):
         """A listener that has subscribed."""
-        process = subprocess.Popen([program("ringcastctl"), "listen", "--url", url(server), *args], text=True,
+        where = () if "--url" in args else ("--url", url(server))
+        process = subprocess.Popen([program("ringcastctl"), "listen", *where, *args], text=True,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         started.append(process)
         process.first_line = process.stderr.readline()
@@ -68,6 +69,19 @@ def test_replays_and_resumes_by_the_offsets_that_it_prints(server, listen):
     assert [line.split("  ")[-1] for line in out.splitlines()] == offsets
     out, _ = listen("--user", user, "--since", offsets[0], "--count", "1", "--raw").communicate(timeout=PATIENCE)
     assert json.loads(out)["data"]["title"] == "b"
+
+
+def test_listens_on_a_unix_socket(start_server, listen, tmp_path):
+    socket = f"unix:{tmp_path}/clients.sock"
+    server = start_server(settings={"listen": [socket]})
+    listener = listen("--url", socket, "--user", "u", "--count", "1")
+    assert listener.first_line == "listening as user u\n"
+    server.api.notify("u", "hello")
+    out, _ = listener.communicate(timeout=PATIENCE)
+    assert listener.returncode == 0 and '"title":"hello"' in out
+    nobody = run("listen", "--user", "u", "--url", socket + "2")
+    assert (nobody.returncode, nobody.stderr) == (
+        1, f"ringcastctl: no server listens at {socket}2; start one with tools/run or ringcastd\n")
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])

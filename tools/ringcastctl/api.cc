@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -20,7 +18,7 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
-using Stream = beast::basic_stream<asio::generic::stream_protocol>;
+using Stream = beast::basic_stream<Protocol>;
 
 constexpr auto kPatience = seconds(30);
 constexpr std::string_view kDefaultKeyFile = "ringcast-data/api.key";
@@ -70,25 +68,10 @@ http::request<http::string_body> http_request(const ApiAccess& access, const Api
     return request;
 }
 
-Result<std::vector<Stream::endpoint_type>> endpoints_of(const Remote& remote) {
-    std::vector<Stream::endpoint_type> endpoints;
-    if (!remote.socket.empty()) {
-        endpoints.emplace_back(asio::local::stream_protocol::endpoint(remote.socket));
-        return endpoints;
-    }
-    asio::io_context io;
-    asio::ip::tcp::resolver resolver(io);
-    error_code error;
-    for (const auto& entry : resolver.resolve(remote.host, remote.port, error))
-        endpoints.emplace_back(entry.endpoint());
-    if (error) return fail(Errc::system, fmt::format("{}: {}", remote.host, error.message()));
-    return endpoints;
-}
-
 }  // namespace
 
 Result<ApiAccess> find_access(const ApiOptions& options) {
-    auto remote = parse_api_address(options.api);
+    auto remote = parse_address(options.api, "http");
     if (!remote) return tl::unexpected(remote.error());
     auto key = find_key(options);
     if (!key) return tl::unexpected(key.error());

@@ -4,9 +4,9 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/websocket.hpp>
 #include <csignal>
 #include <cstdio>
@@ -58,7 +58,7 @@ std::string subscribe_json(const ListenOptions& options) {
 /// One connection, from its subscribe to its end.
 class Listener {
   public:
-    Listener(boost::asio::io_context& io, boost::asio::ip::tcp::socket socket, const ListenOptions& options)
+    Listener(boost::asio::io_context& io, Protocol::socket socket, const ListenOptions& options)
         : options_(options), signals_(io, SIGINT, SIGTERM), stream_(std::move(socket)) {}
 
     Result<int> run(boost::asio::io_context& io, const Remote& remote) {
@@ -69,7 +69,7 @@ class Listener {
         }));
         stream_.read_message_max(4 * 1024 * 1024);
         // Of the two kinds of handshake, only this one hands over an answer that declines.
-        stream_.async_handshake(answer, remote.authority, remote.path.empty() ? "/" : remote.path,
+        stream_.async_handshake(answer, remote.host_header(), remote.path.empty() ? "/" : remote.path,
                                 [&error](error_code e) { error = e; });
         io.run();
         io.restart();
@@ -194,7 +194,7 @@ class Listener {
 
     const ListenOptions& options_;
     boost::asio::signal_set signals_;
-    websocket::stream<beast::tcp_stream> stream_;
+    websocket::stream<beast::basic_stream<Protocol>> stream_;
     beast::flat_buffer buffer_;
     std::deque<std::string> outgoing_;
     simdjson::dom::parser parser_;
@@ -207,7 +207,7 @@ class Listener {
 }  // namespace
 
 Result<int> listen(const ListenOptions& options) {
-    auto const remote = parse_url(options.url, "ws");
+    auto const remote = parse_address(options.url, "ws");
     if (!remote) return tl::unexpected(remote.error());
     boost::asio::io_context io;
     auto socket = connect(io, *remote);

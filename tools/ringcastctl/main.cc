@@ -26,7 +26,8 @@ using rc::ctl::TopOptions;
 
 CLI::App* add_listen(CLI::App& app, ListenOptions& options) {
     auto* command = app.add_subcommand("listen", "subscribe and print what comes, a message a line");
-    command->add_option("--url", options.url, "the server's client address")->capture_default_str();
+    command->add_option("--url", options.url, "the server's client address; or unix:/path")
+        ->capture_default_str();
     command->add_option("--user", options.user, "receive what is addressed to this user");
     command->add_option("--topic", options.topics, "receive this topic; may repeat");
     command

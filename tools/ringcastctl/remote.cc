@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <charconv>
 
 #include "ringcast/proto/encode.h"
 
 namespace rc::ctl {
+namespace {
 
 Result<Remote> parse_url(std::string_view url, std::string_view scheme) {
     auto const wrong = [&](std::string_view what) {
@@ -53,17 +56,35 @@ Result<Remote> parse_url(std::string_view url, std::string_view scheme) {
     return remote;
 }
 
-Result<Remote> parse_api_address(std::string_view text) {
+}  // namespace
+
+Result<Remote> parse_address(std::string_view text, std::string_view scheme) {
     constexpr std::string_view kUnix = "unix:";
-    if (!text.starts_with(kUnix)) return parse_url(text, "http");
+    if (!text.starts_with(kUnix)) return parse_url(text, scheme);
     Remote remote;
     remote.authority = text;
     remote.socket = text.substr(kUnix.size());
+    if (scheme == "ws") remote.path = "/ws";
     if (remote.socket.empty() || remote.socket.size() >= sizeof(sockaddr_un::sun_path))
         return fail(Errc::settings, fmt::format("{}: a socket's path has 1 to {} bytes, as in "
                                                 "unix:/run/ringcast/api.sock",
                                                 text, sizeof(sockaddr_un::sun_path) - 1));
     return remote;
+}
+
+Result<std::vector<Protocol::endpoint>> endpoints_of(const Remote& remote) {
+    std::vector<Protocol::endpoint> endpoints;
+    if (!remote.socket.empty()) {
+        endpoints.emplace_back(boost::asio::local::stream_protocol::endpoint(remote.socket));
+        return endpoints;
+    }
+    boost::asio::io_context io;
+    boost::asio::ip::tcp::resolver resolver(io);
+    boost::system::error_code error;
+    for (const auto& entry : resolver.resolve(remote.host, remote.port, error))
+        endpoints.emplace_back(entry.endpoint());
+    if (error) return fail(Errc::system, fmt::format("{}: {}", remote.host, error.message()));
+    return endpoints;
 }
 
 Error connect_error(const Remote& remote, const boost::system::error_code& error) {
@@ -74,13 +95,12 @@ Error connect_error(const Remote& remote, const boost::system::error_code& error
             fmt::format("no server listens at {}; start one with tools/run or ringcastd", remote.authority)};
 }
 
-Result<boost::asio::ip::tcp::socket> connect(boost::asio::io_context& io, const Remote& remote) {
+Result<Protocol::socket> connect(boost::asio::io_context& io, const Remote& remote) {
+    auto const endpoints = endpoints_of(remote);
+    if (!endpoints) return tl::unexpected(endpoints.error());
+    Protocol::socket socket(io);
     boost::system::error_code error;
-    boost::asio::ip::tcp::resolver resolver(io);
-    auto const endpoints = resolver.resolve(remote.host, remote.port, error);
-    if (error) return fail(Errc::system, fmt::format("{}: {}", remote.host, error.message()));
-    boost::asio::ip::tcp::socket socket(io);
-    boost::asio::connect(socket, endpoints, error);
+    boost::asio::connect(socket, *endpoints, error);
     if (error) return tl::unexpected(connect_error(remote, error));
     return socket;
 }
