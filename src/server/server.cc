@@ -170,10 +170,13 @@ Result<void> run(const Config& config, const RunOptions& options) {
 
     reactor::Mesh mesh(participants);
     mesh.widen(store_id, limits::kStoreMailboxPlaces);
+    // Where each CPU has a worker, one of them makes way for the store's thread: docs/decisions/0013.
+    bool const all_taken = workers >= cpus.size();
     std::vector<reactor::CorePlan> plans;
     for (uint32_t worker = 0; worker < workers; ++worker) {
+        bool const makes_way = all_taken && worker + 1 == workers;
         plans.push_back({fmt::format("core-{}", worker),
-                         cpus[worker % cpus.size()],
+                         makes_way ? std::nullopt : std::optional(cpus[worker % cpus.size()]),
                          {},
                          [&, worker](reactor::Reactor& reactor) {
                              return std::make_unique<Core>(reactor, shared, clients->of_worker(worker),

@@ -336,15 +336,30 @@ def test_workers_0_is_one_core_for_each_cpu_and_each_is_pinned_inside(start, tmp
         assert os.sched_getaffinity(int(thread)) <= allowed
 
 
+def cpus_of_threads(pid):
+    cpus = {}
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/comm", encoding="ascii") as name:
+            cpus[name.read().strip()] = os.sched_getaffinity(int(thread))
+    return cpus
+
+
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
 def test_the_stores_thread_has_a_cpu_that_no_core_has(start, tmp_path):
     server = start(*ANYWHERE, "--workers", "1", "--data-dir", tmp_path / "data", env={"RINGCAST_API_KEY": "k"})
-    cpus = {}
-    for thread in os.listdir(f"/proc/{server.pid}/task"):
-        with open(f"/proc/{server.pid}/task/{thread}/comm", encoding="ascii") as name:
-            cpus[name.read().strip()] = os.sched_getaffinity(int(thread))
-    assert len(cpus["core-0"]) == len(cpus["store"]) == 1
-    assert cpus["core-0"] != cpus["store"]
+    cpus = cpus_of_threads(server.pid)
+    assert len(cpus["core-0"]) == 1
+    assert cpus["store"] == os.sched_getaffinity(0) - cpus["core-0"]
+
+
+@pytest.mark.skipif(not 2 <= len(os.sched_getaffinity(0)) <= 64, reason="needs two CPUs")
+def test_where_each_cpu_has_a_core_the_last_one_makes_way_for_the_store(start, tmp_path):
+    server = start(*ANYWHERE, "--data-dir", tmp_path / "data", env={"RINGCAST_API_KEY": "k"})
+    allowed = os.sched_getaffinity(0)
+    cpus = cpus_of_threads(server.pid)
+    pinned = [cpus[f"core-{core}"] for core in range(len(allowed) - 1)]
+    assert sorted(pinned, key=min) == [{cpu} for cpu in sorted(allowed)[:-1]]
+    assert cpus[f"core-{len(allowed) - 1}"] == cpus["store"] == allowed
 
 
 def test_more_cores_than_cpus_start(start, tmp_path):
