@@ -51,12 +51,6 @@ void StoreHost::on_mail(const reactor::Mail& mail) {
 
 bool StoreHost::run_slice() {
     if (std::exchange(answered_, false) && at_) at_(store::Moment::answered);
-    if (!answers_.empty()) {
-        if (at_) at_(store::Moment::published);
-        post_answers();
-        answered_ = true;
-        return true;  // they leave at the end of this turn: not behind another wait for the disk
-    }
     while (!refused_.empty() && log_->submit(std::move(refused_.front())))
         refused_.pop_front();
     bool more = false;
@@ -67,7 +61,13 @@ bool StoreHost::run_slice() {
         reactor_.timers().arm(housekeeping_, reactor_.now() + kHousekeepingEvery);
     }
     bool const waiting = post_outcomes();
-    return more || waiting || !answers_.empty() || !refused_.empty();
+    if (!answers_.empty()) {
+        reactor_.hand_over();  // the publications are in every mailbox before an answer is in any
+        if (at_) at_(store::Moment::published);
+        post_answers();
+        answered_ = true;
+    }
+    return more || waiting || (answered_ && at_) || !refused_.empty();
 }
 
 void StoreHost::post_answers() {
@@ -82,52 +82,56 @@ void StoreHost::post_answers() {
 }
 
 // In the order in which things happened; what finds no place holds up all that is behind it.
-bool StoreHost::post_outcomes() {
-    auto has_places = [this] {
+void StoreHost::take(Outcome outcome) {
+    if (!outcomes_.empty() || !post(outcome)) outcomes_.push_back(std::move(outcome));
+}
+
+/// @return whether there was a place in each mailbox that it goes to
+bool StoreHost::post(Outcome& outcome) {
+    auto to_workers = [this](MailKind kind, const auto& content) {
         for (uint32_t core = 0; core < workers_; ++core) {
             if (!reactor_.has_place(static_cast<reactor::CoreId>(core))) return false;
         }
-        return true;
-    };
-    auto post = [this](MailKind kind, const auto& content) {
         uint64_t const stamp = reactor_.mesh().next_stamp();
         for (uint32_t core = 0; core < workers_; ++core) {
             auto mail = Parcel<std::decay_t<decltype(content)>>::mail(kind, content);
             mail.stamp = stamp;
             reactor_.send(static_cast<reactor::CoreId>(core), mail);
         }
+        return true;
     };
-    for (; !outcomes_.empty(); outcomes_.pop_front()) {
-        auto& content = outcomes_.front().content;
-        if (auto* answer = std::get_if<store::Answer>(&content)) {
-            answers_.push_back(std::move(*answer));
-            continue;
-        }
-        if (auto* ticket = std::get_if<store::Ticket>(&content)) {
-            auto const core = static_cast<reactor::CoreId>(ticket->core);
-            if (!reactor_.has_place(core)) return true;
-            reactor_.send(core,
-                          reactor::Mail::make(static_cast<uint8_t>(MailKind::store_settled), ticket->token));
-            continue;
-        }
-        if (!has_places()) return true;
-        if (auto* publication = std::get_if<Publication>(&content)) post(MailKind::publication, *publication);
-        if (auto* mark = std::get_if<ReadMark>(&content)) post(MailKind::read_mark, *mark);
+    if (auto* publication = std::get_if<Publication>(&outcome))
+        return to_workers(MailKind::publication, *publication);
+    if (auto* mark = std::get_if<ReadMark>(&outcome)) return to_workers(MailKind::read_mark, *mark);
+    if (auto* answer = std::get_if<store::Answer>(&outcome)) {
+        answers_.push_back(std::move(*answer));
+        return true;
     }
-    return false;
+    auto const ticket = std::get<store::Ticket>(outcome);
+    auto const core = static_cast<reactor::CoreId>(ticket.core);
+    if (!reactor_.has_place(core)) return false;
+    reactor_.send(core, reactor::Mail::make(static_cast<uint8_t>(MailKind::store_settled), ticket.token));
+    return true;
+}
+
+/// @return whether any are left
+bool StoreHost::post_outcomes() {
+    while (!outcomes_.empty() && post(outcomes_.front()))
+        outcomes_.pop_front();
+    return !outcomes_.empty();
 }
 
 void StoreHost::publication(std::shared_ptr<const store::Publication> publication) {
-    outcomes_.push_back({std::move(publication)});
+    take(std::move(publication));
 }
 void StoreHost::read_mark(std::shared_ptr<const store::ReadMark> mark) {
-    outcomes_.push_back({std::move(mark)});
+    take(std::move(mark));
 }
 void StoreHost::answer(store::Answer answer) {
-    outcomes_.push_back({std::move(answer)});
+    take(std::move(answer));
 }
 void StoreHost::settled(store::Ticket ticket) {
-    outcomes_.push_back({ticket});
+    take(ticket);
 }
 
 void StoreHost::update_metrics() {

@@ -32,9 +32,7 @@ class StoreHost final : public reactor::CoreProgram,
   private:
     using Publication = std::shared_ptr<const store::Publication>;
     using ReadMark = std::shared_ptr<const store::ReadMark>;
-    struct Outcome {
-        std::variant<Publication, ReadMark, store::Answer, store::Ticket> content;  // the last: settled
-    };
+    using Outcome = std::variant<Publication, ReadMark, store::Answer, store::Ticket>;  // the last: settled
 
     void on_mail(const reactor::Mail& mail) override;
     bool ready_for(const reactor::Mail& mail) override;
@@ -46,6 +44,8 @@ class StoreHost final : public reactor::CoreProgram,
     void settled(store::Ticket ticket) override;
 
     void post_answers();
+    void take(Outcome outcome);
+    bool post(Outcome& outcome);
     bool post_outcomes();
     void update_metrics();
 
@@ -60,7 +60,7 @@ class StoreHost final : public reactor::CoreProgram,
     // settle behind it may be what the queue waits for. At most half a mailbox of each core.
     std::deque<store::Request> refused_;
     std::deque<Outcome> outcomes_;       // that wait for places in the mailboxes, oldest first
-    std::deque<store::Answer> answers_;  // whose publications were posted this turn: they leave on the next
+    std::deque<store::Answer> answers_;  // whose publications are posted
     bool stopped_ = false;
     struct Housekeeping final : io::Timer {
         void on_timer() override { due = true; }
