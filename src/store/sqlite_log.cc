@@ -27,8 +27,8 @@ constexpr Duration kMeasureEvery = seconds(1);
 constexpr Duration kCutEvery = seconds(1);  // while a reader holds it
 constexpr uint32_t kExpireRows = 64;        // that a batch deletes by the way
 constexpr int64_t kFreePagesMin = 1'024;    // and a quarter of the file: then it is cut
-constexpr uint64_t kIdleShare = 16;         // of wal_frames_max: then they are moved while nobody waits
-constexpr uint32_t kFewRequests = 64;       // a batch: no flood
+constexpr uint32_t kFloodRequests = 32;     // a batch: wal_frames_max holds; with fewer, as much less
+constexpr uint32_t kFewRequests = 2;        // a batch: no less than with so many
 constexpr uint32_t kQuietSteps = 8;         // in a row without a request: a flood is over
 constexpr uint32_t kAppendsPerLook = 8;     // to one user each, between two looks at the clock
 constexpr uint32_t kPutOffMax = 8;          // batches of reads in a row without anything being deleted beside
@@ -84,7 +84,7 @@ class SqliteLog::Impl {
         measure();
         bool const idle = queue_.empty();
         quiet_steps_ = idle ? std::min(quiet_steps_ + 1, kQuietSteps) : 0;
-        if (quiet_steps_ == kQuietSteps) few_requests_ = true;
+        if (quiet_steps_ == kQuietSteps) recent_requests_ = 0;
         bool left = false;
         if (down()) {
             answer_while_down();
@@ -143,7 +143,10 @@ class SqliteLog::Impl {
         });
         if (done) {
             if (sweep_left && fallbacks_.empty() && options_.clock) pace_.took(swept_, time() - batch_began_);
-            if (!fallbacks_.empty()) few_requests_ = fallbacks_.size() <= kFewRequests;
+            if (!fallbacks_.empty())
+                recent_requests_ =
+                    std::max(static_cast<uint32_t>(std::min<std::size_t>(fallbacks_.size(), kFloodRequests)),
+                             recent_requests_ - (recent_requests_ + 7) / 8);
             keys_.committed();
             users_.committed();
             erasures_.committed();
@@ -172,10 +175,11 @@ class SqliteLog::Impl {
     void checkpoint_if_due() {
         uint64_t const frames = db_->wal_frames();
         if (frames < checkpointed_) checkpointed_ = 0;
-        // Whoever comes meanwhile waits: while nobody is there it is done often and in a moment, but not
-        // between two parts of a flood, where each page would be moved again and again.
-        bool const idle = queue_.empty() && few_requests_;
-        if (frames - checkpointed_ < options_.wal_frames_max / (idle ? kIdleShare : 1)) return;
+        // Whoever comes meanwhile waits: where few come it is done often and in a moment. Where many do, each
+        // page would be moved again and again, which takes more of the thread than they wait.
+        uint64_t const requests =
+            queue_.empty() ? std::clamp(recent_requests_, kFewRequests, kFloodRequests) : kFloodRequests;
+        if (frames - checkpointed_ < options_.wal_frames_max * requests / kFloodRequests) return;
         checkpointed_ = frames;
         guarded([this] { db_->checkpoint(); });
     }
@@ -615,7 +619,7 @@ class SqliteLog::Impl {
     bool sweeping_ = false;
     uint32_t swept_ = 0, put_off_ = 0;  // rows of this transaction; batches in a row
     SweepPace pace_{options_.sweep_rows, options_.sweep_time_max, static_cast<bool>(options_.clock)};
-    bool few_requests_ = true;  // in the last batch that had any, or it is long ago
+    uint32_t recent_requests_ = 0;  // a batch: the most, which fades with each further one
     uint32_t quiet_steps_ = 0;
     bool has_freed_ = false;  // pages, perhaps, since the file was last cut
     WallTime next_sweep_ = WallTime::min(), next_measure_ = WallTime::min(), cut_at_ = WallTime::min();

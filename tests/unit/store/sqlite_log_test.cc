@@ -367,6 +367,30 @@ TEST(SqliteLog, MovesWhatAFloodLeftInTheWriteAheadLogWhenItIsOver) {
     EXPECT_TRUE(moved());
 }
 
+TEST(SqliteLog, MovesTheWriteAheadLogTheLessOftenTheMoreRequestsABatchHas) {
+    Disk disk;
+    auto options = disk.options();
+    options.wal_frames_max = 1'600;  // 800 where 16 come at a time, 100 where two do
+    auto& h = disk.open(options);
+    int user = 0;
+    auto const batches = [&](int count, int requests) {
+        for (int i = 0; i < count; ++i) {
+            for (int r = 0; r < requests; ++r)
+                ASSERT_TRUE(
+                    h.log.submit(Harness::message_to({std::to_string(user++)}, std::string(4'000, 'x'))));
+            h.log.step(h.now, h.out);
+            h.log.step(h.now, h.out);  // the next ones are on their way
+        }
+    };
+    auto const moved = [&] { return std::filesystem::file_size(disk.file()) > 90 * 4'096; };
+    batches(6, 16);
+    EXPECT_FALSE(moved());
+    batches(1, 1);
+    EXPECT_FALSE(moved()) << "one small batch does not end a flood";
+    batches(15, 1);
+    EXPECT_TRUE(moved());
+}
+
 // ---- a disk that refuses ------------------------------------------------------------------------
 
 TEST(SqliteLog, RefusesWritesWhileTheDiskDoesAndServesWhatIsThere) {
