@@ -17,19 +17,37 @@
 /// A running ringcastd, and blocking keep-alive connections to its API.
 namespace bench {
 
+/// @return a socket that is connected to this port of this machine
+inline int connect_to(uint16_t port) {
+    int const connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int const on = 1;
+    ::setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        throw std::runtime_error("the server does not take a connection");
+    return connection;
+}
+
+inline std::string post_request(std::string_view path, std::string_view type, std::string_view body) {
+    return fmt::format(
+        "POST {} HTTP/1.1\r\nHost: b\r\nX-API-Key: bench\r\nContent-Type: {}\r\n"
+        "Content-Length: {}\r\n\r\n{}",
+        path, type, body.size(), body);
+}
+
 class Api {
   public:
-    explicit Api(uint16_t port) : port_(port) { connect(); }
+    explicit Api(uint16_t port) : port_(port), socket_(connect_to(port)) {}
     ~Api() { ::close(socket_); }
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
 
     /// @return the body of the answer, which must be a 200
     std::string post(std::string_view path, std::string_view type, std::string_view body) {
-        return ask(
-            fmt::format("POST {} HTTP/1.1\r\nHost: b\r\nX-API-Key: bench\r\nContent-Type: {}\r\n"
-                        "Content-Length: {}\r\n\r\n{}",
-                        path, type, body.size(), body));
+        return ask(post_request(path, type, body));
     }
     std::string publish(std::string_view body) { return post("/api/publish", "application/json", body); }
     std::string get(std::string_view path) {
@@ -37,22 +55,10 @@ class Api {
     }
 
   private:
-    void connect() {
-        socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        int const on = 1;
-        ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(port_);
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-            throw std::runtime_error("the server does not take a connection");
-    }
-
     std::string ask(std::string_view request) {
         if (last_) {
             ::close(socket_);
-            connect();
+            socket_ = connect_to(port_);
         }
         while (!request.empty()) {
             auto const sent = ::send(socket_, request.data(), request.size(), MSG_NOSIGNAL);
@@ -88,13 +94,15 @@ class Api {
     }
 
     uint16_t port_;
-    int socket_ = -1;
+    int socket_;
     bool last_ = false;  // of this connection
 };
 
 class Server {
   public:
-    Server(const std::string& program, const std::string& data_dir, const std::string& settings = "") {
+    /// @param workers  0: as the environment says, or one for each CPU
+    Server(const std::string& program, const std::string& data_dir, const std::string& settings = "",
+           int workers = 0) {
         std::string const config = data_dir + ".toml";
         if (FILE* file = std::fopen(config.c_str(), "w")) {
             std::fputs(settings.c_str(), file);
@@ -107,6 +115,7 @@ class Server {
             ::dup2(ends[1], STDERR_FILENO);
             ::close(ends[0]);
             ::setenv("RINGCAST_API_KEY", "bench", 1);
+            if (workers > 0) ::setenv("RINGCAST_WORKERS", std::to_string(workers).c_str(), 1);
             ::execl(program.c_str(), program.c_str(), "--config", config.c_str(), "--listen", "127.0.0.1:0",
                     "--api-listen", "127.0.0.1:0", "--data-dir", data_dir.c_str(), "--log-level", "error",
                     nullptr);

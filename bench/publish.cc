@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "bare.h"
 #include "clients.h"
 #include "http.h"
+#include "publishers.h"
 
 namespace {
 
@@ -43,6 +45,10 @@ class OneCpu {
   private:
     cpu_set_t before_;
 };
+
+const char* where(bool apart) {
+    return apart ? "the store on a CPU of its own" : "all on all CPUs";
+}
 
 std::string one_line(int n, bool stored) {
     return fmt::format(R"({{"type":"{}","userId":"{}",{}"data":{}}})", stored ? "notification" : "custom",
@@ -114,36 +120,43 @@ struct Rate {
     double per_second = 0;
     double batch = 0;                       // requests a commit
     double store_cpu = 0, workers_cpu = 0;  // seconds a notification
+    double clients_cpu = 0;                 // likewise, of this process
 };
 
-/// @param prepare  makes what a connection publishes, before the time begins
-/// @param publish  publishes it. @return how many notifications that were
-template <class Prepare, class Publish>
-Rate measure(const std::string& program, const std::string& parent, int connections, Prepare prepare,
-             Publish publish) {
+/// @param apart    the store's thread has a CPU of its own: there is one worker, and the clients are where it
+///                 is. They stand for other machines, which take no CPU of the store's
+/// @param clients  threads of this process
+/// @param prepare  makes a thread's connections to a port, and what they publish, before the time begins;
+///                 its publish() says how many
+template <class Prepare>
+Rate measure(const std::string& program, const std::string& parent, bool apart, int clients,
+             Prepare prepare) {
     Directory const directory(parent);
-    Server const server(program, directory.path + "/data");
-    std::atomic<int> left{connections};
+    Server const server(program, directory.path + "/data", {}, apart ? 1 : 0);
+    std::optional<OneCpu> together;
+    if (apart) together.emplace();
+    std::atomic<int> left{clients};
     std::atomic<bool> begin{false};
     std::atomic<int> sent{0};
     std::vector<std::thread> threads;
-    for (int t = 0; t < connections; ++t)
+    for (int t = 0; t < clients; ++t)
         threads.emplace_back([&] {
-            auto const prepared = prepare();
-            Api api(server.api_port);
+            auto const client = prepare(server.api_port);
             --left;
             while (!begin)
                 std::this_thread::yield();
-            sent += publish(api, prepared);
+            sent += client->publish();
         });
     while (left > 0)
         std::this_thread::yield();
     auto const start = Clock::now();
     double const store_before = server.cpu_of("store"), workers_before = server.cpu_of("core-");
+    double const clients_before = process_cpu();
     begin = true;
     for (auto& thread : threads)
         thread.join();
     double const took = seconds_since(start);
+    double const clients_cpu = process_cpu() - clients_before;
     double const store_cpu = server.cpu_of("store") - store_before;
     double const workers_cpu = server.cpu_of("core-") - workers_before;
     auto const figures = Api(server.api_port).get("/api/stats");
@@ -152,19 +165,20 @@ Rate measure(const std::string& program, const std::string& parent, int connecti
     return {sent / took,
             static_cast<double>(figure(figures, "batch_requests_total")) /
                 static_cast<double>(figure(figures, "batches_total")),
-            store_cpu / sent, workers_cpu / sent};
+            store_cpu / sent, workers_cpu / sent, clients_cpu / sent};
 }
 
-template <class Prepare, class Publish>
-void compare(const char* what, const std::string& program, const std::string& parent, int connections,
-             int count, Prepare prepare, Publish publish) {
-    std::vector<double> ours, bare, ratios, syncs, batches, store_cpu, workers_cpu, bare_cpu;
+template <class Prepare>
+void compare(const char* what, const std::string& program, const std::string& parent, bool apart, int clients,
+             int count, Prepare prepare) {
+    std::vector<double> ours, bare, ratios, syncs, batches, store_cpu, workers_cpu, clients_cpu, bare_cpu;
     for (int round = 0; round < 7; ++round) {
-        auto const rate = measure(program, parent, connections, prepare, publish);
+        auto const rate = measure(program, parent, apart, clients, prepare);
         ours.push_back(rate.per_second);
         batches.push_back(rate.batch);
         store_cpu.push_back(rate.store_cpu * 1e6);
         workers_cpu.push_back(rate.workers_cpu * 1e6);
+        clients_cpu.push_back(rate.clients_cpu * 1e6);
         Awake const awake;
         double cpu = 0;
         bare.push_back(bare_rate(parent, count, std::max(1, static_cast<int>(rate.batch)), &cpu));
@@ -174,51 +188,54 @@ void compare(const char* what, const std::string& program, const std::string& pa
         syncs.insert(syncs.end(), more.begin(), more.end());
     }
     fmt::print(
-        "{}: {:.0f} a second, {:.0f} a commit; bare loop of that batch size {:.0f}; ratio {:.2f}\n"
-        "  CPU of a notification: the store's thread {:.2f} us, bare loop {:.2f} us; the workers {:.2f} us\n"
+        "{}, {}: {:.0f} a second, {:.0f} a commit; bare loop of that batch size {:.0f}; ratio {:.2f}\n"
+        "  CPU of a notification: the store's thread {:.2f} us, bare loop {:.2f} us; the workers {:.2f} us, "
+        "the clients {:.2f} us\n"
         "  the disk: write and sync of 4 KiB p50 {:.2f} ms, p99 {:.2f} ms\n",
-        what, median(ours), median(batches), median(bare), median(ratios), median(store_cpu),
-        median(bare_cpu), median(workers_cpu), quantile(syncs, 0.5), quantile(syncs, 0.99));
+        what, where(apart), median(ours), median(batches), median(bare), median(ratios), median(store_cpu),
+        median(bare_cpu), median(workers_cpu), median(clients_cpu), quantile(syncs, 0.5),
+        quantile(syncs, 0.99));
     std::fflush(stdout);
 }
 
-void durable(const std::string& program, const std::string& parent) {
-    constexpr int kEach = 500;
-    auto const prepare = [] {
-        std::vector<std::string> bodies;
-        for (int i = 0; i < kEach; ++i)
-            bodies.push_back(one_line(next_number++, true));
-        return bodies;
-    };
-    auto const publish = [](Api& api, const std::vector<std::string>& bodies) {
-        for (const auto& body : bodies)
-            api.publish(body);
-        return static_cast<int>(bodies.size());
-    };
-    compare("one by one from 64 connections", program, parent, kConnections, kConnections * kEach, prepare,
-            publish);
+void durable(const std::string& program, const std::string& parent, bool apart) {
+    static constexpr int kEach = 500;
+    compare("one by one from 64 connections", program, parent, apart, 1, kConnections * kEach,
+            [](uint16_t port) {
+                return std::make_unique<Publishers>(port, kConnections, kEach,
+                                                    [] { return stored_line(next_number++); });
+            });
 }
 
-void batches(const std::string& program, const std::string& parent) {
-    constexpr int kPublishers = 4;
+/// One connection, which publishes batches.
+class Batches {
+  public:
     static constexpr int kBodies = 2, kLines = 25'000;
-    auto const prepare = [] {
-        std::vector<std::string> bodies(kBodies);
-        for (auto& body : bodies)
+
+    explicit Batches(uint16_t port) : bodies_(kBodies), api_(port) {
+        for (auto& body : bodies_)
             for (int line = 0; line < kLines; ++line)
-                body += one_line(next_number++, true) + '\n';
-        return bodies;
-    };
-    auto const publish = [](Api& api, const std::vector<std::string>& bodies) {
-        for (const auto& body : bodies) {
-            auto const answer = api.post("/api/publish", "application/x-ndjson", body);
+                body += stored_line(next_number++) + '\n';
+    }
+    int publish() {
+        for (const auto& body : bodies_) {
+            auto const answer = api_.post("/api/publish", "application/x-ndjson", body);
             if (answer.find(fmt::format("\"accepted\":{}", kLines)) == std::string::npos)
                 throw std::runtime_error(answer.substr(0, 200));
         }
         return kBodies * kLines;
-    };
-    compare("NDJSON from 4 connections", program, parent, kPublishers, kPublishers * kBodies * kLines,
-            prepare, publish);
+    }
+
+  private:
+    std::vector<std::string> bodies_;
+    Api api_;
+};
+
+void batches(const std::string& program, const std::string& parent, bool apart) {
+    constexpr int kPublishers = 4;
+    compare("NDJSON from 4 connections", program, parent, apart, kPublishers,
+            kPublishers * Batches::kBodies * Batches::kLines,
+            [](uint16_t port) { return std::make_unique<Batches>(port); });
 }
 
 /// Topics while as many other publications go through the store as go by it. With `apart` the store's thread
@@ -227,7 +244,7 @@ void batches(const std::string& program, const std::string& parent) {
 void topics(const std::string& program, const std::string& parent, bool apart) {
     Directory const directory(parent);
     std::optional<OneCpu> together;
-    Server const server(program, directory.path + "/data", apart ? "workers = 1\n" : "");
+    Server const server(program, directory.path + "/data", {}, apart ? 1 : 0);
     if (apart) together.emplace();
     std::vector<double> with, without, middles, ratios;
     auto times_beside = [&](auto other) {
@@ -250,9 +267,8 @@ void topics(const std::string& program, const std::string& parent, bool apart) {
     fmt::print(
         "topics, 500/s, beside 1,000/s to users, {}: stored ones p50 {:.2f} ms, p99 {:.2f} ms; live ones p50 "
         "{:.2f} ms, p99 {:.2f} ms; ratio of the p50s, median of 8 pairs {:.2f}, of the p99s {:.2f}\n",
-        apart ? "the store on a CPU of its own" : "all on all CPUs", quantile(with, 0.5),
-        quantile(with, 0.99), quantile(without, 0.5), quantile(without, 0.99), median(middles),
-        median(ratios));
+        where(apart), quantile(with, 0.5), quantile(with, 0.99), quantile(without, 0.5),
+        quantile(without, 0.99), median(middles), median(ratios));
     std::fflush(stdout);
 }
 
@@ -345,11 +361,10 @@ int main(int argc, char** argv) {
         if (wanted.empty()) wanted = {"latency", "durable", "batches", "topics", "trim", "resume"};
         for (const auto& what : wanted) {
             if (what == "latency") latency(program, parent);
-            if (what == "durable") durable(program, parent);
-            if (what == "batches") batches(program, parent);
-            if (what == "topics") {
-                topics(program, parent, true);
-                topics(program, parent, false);
+            for (bool const apart : {true, false}) {
+                if (what == "durable") durable(program, parent, apart);
+                if (what == "batches") batches(program, parent, apart);
+                if (what == "topics") topics(program, parent, apart);
             }
             if (what == "trim") trim(program, parent);
             if (what == "resume") resume(program, parent);
