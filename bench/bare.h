@@ -69,12 +69,13 @@ inline std::string data_of(int n) {
 
 inline Append notification(int n) {
     Append append;
-    append.users.push_back(UserId{std::to_string(n * 7919 % kUsers)});
+    append.publication = std::make_shared<Publication>();
+    append.publication->addressees.push_back({UserId{std::to_string(n * 7919 % kUsers)}});
     auto message = std::make_shared<Message>();
     message->type = "notification";
     message->data = data_of(n);
     message->notification_id = fmt::format("01a2053d-7aeb-7c1b-bcc4-{:012d}", n);
-    append.message = std::move(message);
+    append.publication->message = std::move(message);
     append.content_hash = {1, static_cast<uint64_t>(n)};
     return append;
 }
@@ -176,14 +177,16 @@ inline double bare_rate(const std::string& parent, int count, int batch, double*
     for (int n = 0; n < count;) {
         run("BEGIN");
         for (int i = 0; i < batch && n < count; ++i, ++n) {
-            const Append& message = messages[static_cast<std::size_t>(n)];
-            text(user, 1, message.users[0].text);
+            const Publication& publication = *messages[static_cast<std::size_t>(n)].publication;
+            const Message& message = *publication.message;
+            const std::string& name = publication.addressees[0].user.text;
+            text(user, 1, name);
             sqlite3_int64 id = 0;
             if (sqlite3_step(user) == SQLITE_ROW) id = sqlite3_column_int64(user, 0);
             sqlite3_reset(user);
-            auto const hash = static_cast<sqlite3_int64>(hash64(message.message->notification_id));
+            auto const hash = static_cast<sqlite3_int64>(hash64(message.notification_id));
             if (id == 0) {
-                text(add_user, 1, message.users[0].text);
+                text(add_user, 1, name);
                 finish(add_user);
                 id = sqlite3_last_insert_rowid(db);
             } else {
@@ -199,8 +202,8 @@ inline double bare_rate(const std::string& parent, int count, int batch, double*
             sqlite3_bind_int64(add, 2, id);
             for (int at : {3, 4, 5, 7, 8})
                 sqlite3_bind_int64(add, at, hash);
-            text(add, 6, message.message->notification_id);
-            text(add, 9, message.message->data);
+            text(add, 6, message.notification_id);
+            text(add, 9, message.data);
             finish(add);
         }
         sqlite3_bind_int64(state, 1, n);

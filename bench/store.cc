@@ -78,7 +78,7 @@ void resume(const std::string& parent) {
     constexpr int kResumers = 1'000, kUnread = 100;
     for (int n = 0; n < kResumers * kUnread; ++n) {
         Append append = notification(n);
-        append.users[0].text = std::to_string(n % kResumers);
+        append.publication->addressees[0].user.text = std::to_string(n % kResumers);
         if (!log->submit(std::move(append))) throw std::runtime_error("the queue is full");
         if (n % 1'000 == 999) log->step(kNow, out);
     }
@@ -110,9 +110,10 @@ void fill(const std::string& directory) {
     auto const now = WallTime(std::chrono::system_clock::now().time_since_epoch());
     for (int n = 0; n < kAll / kTogether * kEach; ++n) {
         Append append = notification(n);
-        append.users.clear();
+        append.publication->addressees.clear();
         for (int user = 0; user < kTogether; ++user)
-            append.users.push_back(UserId{std::to_string(n % (kAll / kTogether) * kTogether + user)});
+            append.publication->addressees.push_back(
+                {UserId{std::to_string(n % (kAll / kTogether) * kTogether + user)}});
         if (!(*log)->submit(std::move(append))) throw std::runtime_error("the queue is full");
         while ((*log)->step(now, out)) {
         }
@@ -126,9 +127,9 @@ void fan_out(const std::string& parent) {
     Counting out;
     for (int round = 0; round < 3; ++round) {
         Append append = notification(round);
-        append.users.clear();
+        append.publication->addressees.clear();
         for (int user = 0; user < 10'000; ++user)
-            append.users.push_back(UserId{std::to_string(user)});
+            append.publication->addressees.push_back({UserId{std::to_string(user)}});
         auto const start = Clock::now();
         if (!log->submit(std::move(append))) throw std::runtime_error("the queue is full");
         while (log->step(kNow, out)) {

@@ -72,22 +72,29 @@ bool Publisher::publish(proto::PublishRequest&& request, const std::optional<std
     SharedBytes const frame = ws::text_frame(text_);
 
     if (stored) {
+        std::optional<store::Idempotency> idempotency;
+        if (key) idempotency = {*key, hash_with_targets(request)};
         auto message = std::make_shared<store::Message>();
         message->type = request.type;
         message->topic = target.topic.value_or("");
         message->data = request.is_document_type ? std::move(filled) : std::string(data);
         if (request.is_notification)
             message->notification_id = request.notification_id.value_or(publication_id);
+        auto publication = std::make_shared<store::Publication>();
+        publication->message = std::move(message);
+        publication->frame = frame;
+        publication->addressees.reserve(target.users.size());
+        for (auto& user : target.users)
+            publication->addressees.push_back({std::move(user)});
         store::Append append{
-            .users = target.users,
-            .message = std::move(message),
+            .publication = std::move(publication),
             .content_hash = content_hash(request),
             .publication_id = request.is_notification ? std::string() : std::move(publication_id),
             .id_wanted = !may_wait,
-            .frame = frame,
             .read = request.is_notification && request.has_read && request.read,
             .ttl = request.ttl};
-        if (key) append.idempotency = store::Idempotency{*key, hash_with_targets(request)};
+        append.idempotency = std::move(idempotency);
+        append.bytes = static_cast<uint32_t>(store::queued_bytes(append));
         core_.store().submit(std::move(append), [done = std::move(done)](store::Answer&& answer) {
             auto& appended = std::get<store::AppendAnswer>(answer);
             switch (appended.verdict) {

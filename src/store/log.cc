@@ -2,35 +2,51 @@
 
 #include <fmt/core.h>
 
+#include <array>
+
 namespace rc::store {
 
 Ticket ticket_of(const Answer& answer) {
     return std::visit([](const auto& a) { return a.ticket; }, answer);
 }
 
+namespace {
+
+template <class Said>
+std::optional<Answer> unavailable(Ticket ticket) {
+    Said answer{.ticket = ticket};
+    if constexpr (requires { answer.unavailable; }) {
+        answer.unavailable = true;
+    } else {
+        answer.verdict = Said::Verdict::unavailable;
+    }
+    return answer;
+}
+
+std::optional<Answer> none(Ticket) {
+    return std::nullopt;
+}
+
+// In the order of Request.
+constexpr std::array<std::optional<Answer> (*)(Ticket), std::variant_size_v<Request>> kUnavailable = {
+    unavailable<AppendAnswer>,   unavailable<ReserveAnswer>,  none,
+    unavailable<ReadAnswer>,     unavailable<MarkReadAnswer>, unavailable<ReadAllAnswer>,
+    unavailable<RemoveAnswer>,   unavailable<EraseAnswer>,    unavailable<ListAnswer>,
+    unavailable<UserInfoAnswer>,
+};
+
+}  // namespace
+
+std::optional<Answer> unavailable_answer(RequestKind kind, Ticket ticket) {
+    return kUnavailable[kind](ticket);
+}
+
 std::optional<Answer> unavailable_answer(const Request& request) {
-    struct {
-        using Result = std::optional<Answer>;
-        Result operator()(const Append& r) {
-            return AppendAnswer{r.ticket, AppendAnswer::Verdict::unavailable};
-        }
-        Result operator()(const Reserve& r) {
-            return ReserveAnswer{r.ticket, ReserveAnswer::Verdict::unavailable};
-        }
-        Result operator()(const Settle&) { return std::nullopt; }
-        Result operator()(const Read& r) { return ReadAnswer{.ticket = r.ticket, .unavailable = true}; }
-        Result operator()(const MarkRead& r) {
-            return MarkReadAnswer{.ticket = r.ticket, .unavailable = true};
-        }
-        Result operator()(const ReadAll& r) { return ReadAllAnswer{.ticket = r.ticket, .unavailable = true}; }
-        Result operator()(const Remove& r) { return RemoveAnswer{.ticket = r.ticket, .unavailable = true}; }
-        Result operator()(const Erase& r) { return EraseAnswer{.ticket = r.ticket, .unavailable = true}; }
-        Result operator()(const List& r) { return ListAnswer{.ticket = r.ticket, .unavailable = true}; }
-        Result operator()(const UserInfo& r) {
-            return UserInfoAnswer{.ticket = r.ticket, .unavailable = true};
-        }
-    } say;
-    return std::visit(say, request);
+    return unavailable_answer(request.index(), ticket_of(request));
+}
+
+Ticket ticket_of(const Request& request) {
+    return std::visit([](const auto& r) { return r.ticket; }, request);
 }
 
 bool only_reads(const Request& request) {
@@ -42,11 +58,12 @@ std::size_t queued_bytes(const Request& request) {
     constexpr std::size_t kMessageBytes = 256;
     const auto* append = std::get_if<Append>(&request);
     if (!append) return 0;
-    const Message& message = *append->message;
-    std::size_t bytes = kMessageBytes + message.type.size() + message.topic.size() + message.data.size() +
-                        message.notification_id.size() + append->frame.size();
-    for (const auto& user : append->users)
-        bytes += sizeof(UserId) + user.text.size();
+    if (append->bytes > 0) return append->bytes;
+    const auto& [message, frame, addressees] = *append->publication;
+    std::size_t bytes = kMessageBytes + message->type.size() + message->topic.size() + message->data.size() +
+                        message->notification_id.size() + frame.size();
+    for (const auto& addressee : addressees)
+        bytes += sizeof(Addressee) + addressee.user.text.size();
     return bytes;
 }
 

@@ -198,8 +198,9 @@ class MemoryLog::Impl {
 
     void handle(Append& request) {
         using Verdict = AppendAnswer::Verdict;
-        const Message& message = *request.message;
-        RC_ASSERT(!request.users.empty() && request.users.size() <= limits::kPublishUsersMax);
+        const Message& message = *request.publication->message;
+        auto& addressees = request.publication->addressees;
+        RC_ASSERT(!addressees.empty() && addressees.size() <= limits::kPublishUsersMax);
         if (request.idempotency) {
             if (Key* key = find_key(request.idempotency->key)) {
                 if (key->open) return queue_.set_aside(key->waiting, std::move(request));
@@ -211,12 +212,13 @@ class MemoryLog::Impl {
 
         // Who gets it; all or nobody, so nothing is changed before everything is known.
         bool const notification = !message.notification_id.empty();
-        std::vector<const UserId*> receivers;
-        receivers.reserve(request.users.size());
+        std::string const only = addressees.size() == 1 ? addressees.front().user.text : std::string();
+        std::vector<Addressee> receivers;
+        receivers.reserve(addressees.size());
         uint64_t known_offset = 0;
         std::size_t bytes = bytes_of(message) + (request.idempotency ? key_bytes(*request.idempotency) : 0);
-        for (const auto& user_id : request.users) {
-            User* user = find_user(user_id);
+        for (auto& addressee : addressees) {
+            User* user = find_user(addressee.user);
             if (notification && user) {
                 if (auto at = user->by_id.find(message.notification_id); at != user->by_id.end()) {
                     if (user->notifications.at(at->second).stored->hash != request.content_hash)
@@ -225,43 +227,32 @@ class MemoryLog::Impl {
                     continue;
                 }
             }
-            receivers.push_back(&user_id);
-            bytes += kEntryBytes + (user ? 0 : kUserBytes + user_id.text.size());
+            bytes += kEntryBytes + (user ? 0 : kUserBytes + addressee.user.text.size());
+            receivers.push_back(std::move(addressee));
         }
         if (!receivers.empty() && !fits(bytes))
             return answer(AppendAnswer{request.ticket, Verdict::unavailable});
 
-        auto publication = std::make_shared<Publication>();
         if (!receivers.empty()) {
-            auto stored = std::make_shared<const Stored>(
-                Stored{request.message, request.content_hash, Charge(memory_, bytes_of(message))});
-            publication->message = request.message;
-            publication->frame = std::move(request.frame);
-            publication->addressees.reserve(receivers.size());
-            for (const auto* user_id : receivers)
-                publication->addressees.push_back({*user_id, append(make_user(*user_id), stored, request)});
+            auto stored = std::make_shared<const Stored>(Stored{
+                request.publication->message, request.content_hash, Charge(memory_, bytes_of(message))});
+            for (auto& receiver : receivers)
+                receiver.offset = append(make_user(receiver.user), stored, request);
         }
+        addressees = std::move(receivers);
 
-        AppendAnswer done{request.ticket, Verdict::accepted, receivers.empty()};
+        AppendAnswer done{request.ticket, Verdict::accepted, addressees.empty()};
         const std::string& id = notification ? message.notification_id : request.publication_id;
         if (request.id_wanted) done.id = id;
-        if (request.users.size() == 1)
-            done.offset = receivers.empty() ? known_offset : publication->addressees.front().offset;
+        if (!only.empty()) done.offset = addressees.empty() ? known_offset : addressees.front().offset;
         if (request.idempotency) {
             const auto& [name, hash] = *request.idempotency;
             auto charge = Charge(memory_, key_bytes(*request.idempotency));
             auto [at, made] =
-                keys_.emplace(name, Key{hash,
-                                        id,
-                                        done.offset,
-                                        request.users.size() == 1 ? request.users[0].text : std::string(),
-                                        false,
-                                        {},
-                                        {},
-                                        std::move(charge)});
+                keys_.emplace(name, Key{hash, id, done.offset, only, false, {}, {}, std::move(charge)});
             keep_key(name, at->second);
         }
-        if (!receivers.empty()) out_->publication(std::move(publication));
+        if (!addressees.empty()) out_->publication(std::move(request.publication));
         answer(std::move(done));
     }
 

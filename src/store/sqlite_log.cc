@@ -1,6 +1,7 @@
 #include "ringcast/store/sqlite_log.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <utility>
 
@@ -35,6 +36,7 @@ constexpr uint32_t kPutOffMax = 8;          // batches of reads in a row without
 constexpr uint32_t kSweepSlice = 4;         // rows, likewise
 constexpr uint32_t kFetchedTogether = 8;    // requests
 constexpr std::size_t kFetchedBytes = 256;  // of each one's data
+constexpr std::size_t kCacheLine = 64;
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(16)";
 
 struct Settled {
@@ -73,7 +75,10 @@ class SqliteLog::Impl {
         }
     }
 
-    bool submit(Request&& request) { return queue_.push(std::move(request)); }
+    bool submit(Request&& request) {
+        if (const auto* append = std::get_if<Append>(&request)) __builtin_prefetch(append->publication.get());
+        return queue_.push(std::move(request));
+    }
 
     bool step(WallTime now, Outcomes& outcomes) {
         now_ = now;
@@ -125,6 +130,7 @@ class SqliteLog::Impl {
             users_.begin(now_, now_ - options_.retention, kExpireRows);
             for (uint32_t n = 0; !queue_.empty() && fits_the_batch(queue_.front()); ++n) {
                 if (n % kFetchedTogether == 0) fetch_ahead();
+                hint_ = fetched_[n % kFetchedTogether];
                 Request request = queue_.pop();
                 fallbacks_.push_back(fallback_of(request));
                 if (must_wait(request)) {
@@ -159,15 +165,25 @@ class SqliteLog::Impl {
         return sweep_left && done;
     }
 
-    // What the next ones need of memory, together: one by one, each would be waited for.
-    void fetch_ahead() const {
-        std::size_t const count = std::min<std::size_t>(queue_.size(), kFetchedTogether);
-        for (std::size_t i = 0; i < count; ++i)
-            if (const auto* append = std::get_if<Append>(&queue_.at(i))) {
-                users_.prefetch(append->users.front().text);
-                for (std::size_t at = 0; at < kFetchedBytes; at += 64)
-                    __builtin_prefetch(append->message->data.data() + at);
+    // What the next ones need of memory, together: one by one, each would be waited for. It is one behind the
+    // other: the publication, its message and addressees, the data and the user.
+    void fetch_ahead() {
+        fetched_.fill(nullptr);
+        std::size_t const count = std::min<std::size_t>(queue_.size(), 2 * kFetchedTogether);
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto* append = std::get_if<Append>(&queue_.at(i));
+            if (!append) continue;
+            const Publication& publication = *append->publication;
+            if (i >= kFetchedTogether) {
+                __builtin_prefetch(publication.addressees.data());
+                for (std::size_t at = 0; at < sizeof(Message); at += kCacheLine)
+                    __builtin_prefetch(reinterpret_cast<const char*>(publication.message.get()) + at);
+                continue;
             }
+            fetched_[i] = users_.prefetch(publication.addressees.front().user.text);
+            for (std::size_t at = 0; at < kFetchedBytes; at += kCacheLine)
+                __builtin_prefetch(publication.message->data.data() + at);
+        }
     }
 
     // Moves the write-ahead log into the file now and then, so that it can be begun anew. While a backup
@@ -218,7 +234,7 @@ class SqliteLog::Impl {
 
     [[nodiscard]] bool fits_the_batch(const Request& next) {
         const auto* append = std::get_if<Append>(&next);
-        uint32_t const users = append ? static_cast<uint32_t>(append->users.size()) : 0;
+        uint32_t const users = append ? static_cast<uint32_t>(append->publication->addressees.size()) : 0;
         std::size_t const bytes = queue_.front_bytes();
         bool const look = users != 1 || batch_requests_ % kAppendsPerLook == 0;  // others may take long
         bool const fits =
@@ -235,17 +251,21 @@ class SqliteLog::Impl {
 
     /// That a request may bring, at most.
     static std::size_t rows_of(const Request& request) {
-        if (const auto* append = std::get_if<Append>(&request)) return append->users.size();
+        if (const auto* append = std::get_if<Append>(&request)) return append->publication->addressees.size();
         return only_reads(request) ? 0 : 1;
     }
 
     // What becomes of a request when its batch fails: read again, or answered. Nothing: it is parked. A
     // settled key is kept in memory until it can be written, because what it stands for has been delivered.
-    using Fallback = std::variant<std::monostate, Answer, Settled, Request>;
+    struct Refusal {
+        RequestKind kind;
+        Ticket ticket;
+    };
+    using Fallback = std::variant<std::monostate, Refusal, Settled, std::unique_ptr<Request>>;
     static Fallback fallback_of(const Request& request) {
         if (const auto* settle = std::get_if<Settle>(&request)) return Settled{settle->ticket};
-        if (only_reads(request)) return Request(request);
-        return std::move(*unavailable_answer(request));
+        if (only_reads(request)) return std::make_unique<Request>(request);
+        return Refusal{request.index(), ticket_of(request)};
     }
 
     template <class Work>
@@ -278,9 +298,10 @@ class SqliteLog::Impl {
         for (const auto& request : keys_.rollback())
             refuse(request);
         for (auto& fallback : fallbacks_) {
-            if (auto* answer_now = std::get_if<Answer>(&fallback)) answer(std::move(*answer_now));
+            if (auto* refusal = std::get_if<Refusal>(&fallback))
+                answer(std::move(*unavailable_answer(refusal->kind, refusal->ticket)));
             if (auto* settled = std::get_if<Settled>(&fallback)) effects_.emplace_back(*settled);
-            if (auto* request = std::get_if<Request>(&fallback)) read_again(*request);
+            if (auto* request = std::get_if<std::unique_ptr<Request>>(&fallback)) read_again(**request);
         }
     }
 
@@ -388,8 +409,9 @@ class SqliteLog::Impl {
 
     void handle(Append& request) {
         using Verdict = AppendAnswer::Verdict;
-        const Message& message = *request.message;
-        RC_ASSERT(!request.users.empty() && request.users.size() <= limits::kPublishUsersMax);
+        const Message& message = *request.publication->message;
+        auto& addressees = request.publication->addressees;
+        RC_ASSERT(!addressees.empty() && addressees.size() <= limits::kPublishUsersMax);
         if (request.idempotency) {
             const auto& [name, hash] = *request.idempotency;
             if (keys_.is_open(name)) return park(name, request);
@@ -401,24 +423,27 @@ class SqliteLog::Impl {
         }
 
         // Who gets it; all or nobody, so nothing is changed before everything is known.
-        bool const notification = !message.notification_id.empty();
+        bool const alone = addressees.size() == 1, notification = !message.notification_id.empty();
         auto& receivers = receivers_;
         receivers.clear();
-        uint64_t known_offset = 0;
-        for (const auto& user_id : request.users) {
-            User* user = users_.find(user_id.text);
+        User* user = nullptr;
+        uint64_t offset = 0;  // of the last one
+        for (auto& addressee : addressees) {
+            user = users_.find(addressee.user.text, hint_);
             if (notification && user) {
                 if (auto known = users_.notification(*user, message.notification_id)) {
                     if (known->content != request.content_hash)
                         return answer(AppendAnswer{request.ticket, Verdict::conflict});
-                    known_offset = known->seq;
+                    offset = known->seq;
                     continue;
                 }
             }
-            receivers.emplace_back(&user_id, user);
+            if (auto& place = addressees[receivers.size()]; &place != &addressee)
+                place = std::move(addressee);
+            receivers.push_back(user);
         }
+        addressees.resize(receivers.size());
 
-        auto publication = std::make_shared<Publication>();
         EntryRow entry;
         entry.content = request.content_hash;
         entry.id = message.notification_id;
@@ -429,27 +454,20 @@ class SqliteLog::Impl {
             entry.body = users_.state().sequence + 1;
             tables_.insert_body(*entry.body, message, receivers.size());
         }
-        publication->addressees.reserve(receivers.size());
-        for (auto [user_id, user] : receivers) {
-            if (!user) user = &users_.make(user_id->text);
-            publication->addressees.push_back({*user_id, users_.append(*user, entry, message)});
+        for (std::size_t i = 0; i < receivers.size(); ++i) {
+            user = receivers[i] ? receivers[i] : &users_.make(addressees[i].user.text);
+            offset = addressees[i].offset = users_.append(*user, entry, message);
         }
 
         AppendAnswer done{request.ticket, Verdict::accepted, receivers.empty()};
         const std::string& id = notification ? message.notification_id : request.publication_id;
         if (request.id_wanted) done.id = id;
-        if (request.users.size() == 1)
-            done.offset = receivers.empty() ? known_offset : publication->addressees.front().offset;
+        if (alone) done.offset = offset;
         if (request.idempotency) {
             const auto& [name, hash] = *request.idempotency;
-            bool const alone = request.users.size() == 1;
-            keys_.insert(name, hash, id, done.offset, alone ? users_.find(request.users[0].text)->row.id : 0);
+            keys_.insert(name, hash, id, done.offset, alone ? user->row.id : 0);
         }
-        if (!receivers.empty()) {
-            publication->message = request.message;
-            publication->frame = std::move(request.frame);
-            effects_.emplace_back(std::shared_ptr<const Publication>(std::move(publication)));
-        }
+        if (!receivers.empty()) effects_.emplace_back(std::move(request.publication));
         answer(std::move(done));
     }
 
@@ -610,9 +628,12 @@ class SqliteLog::Impl {
     std::size_t batch_bytes_ = 0, rows_new_ = 0;  // that this batch may bring
     uint64_t checkpointed_ = 0;                   // frames of the write-ahead log, at the last checkpoint
     RequestQueue queue_{options_.queue_max, options_.queue_bytes_max};
-    std::vector<std::pair<const UserId*, User*>> receivers_;  // of the Append at hand
-    std::vector<Effect> effects_;                             // of this step, reported when they are durable
-    std::vector<Fallback> fallbacks_;                         // of each request in this batch
+    std::array<User*, kFetchedTogether>
+        fetched_{};                    // of the next requests, unless others have come before them
+    User* hint_ = nullptr;             // to the first addressee of the Append at hand
+    std::vector<User*> receivers_;     // of the Append at hand; null: a new user
+    std::vector<Effect> effects_;      // of this step, reported when they are durable
+    std::vector<Fallback> fallbacks_;  // of each request in this batch
     sqlite::Keys keys_{tables_, users_, queue_};
     bool cut_is_due_ = false;     // of the write-ahead log
     RequestQueue::Aside behind_;  // of this batch, those that go on with the next one

@@ -72,7 +72,11 @@ void Users::rollback() {
     trimming_ = newest_id_ > 0 && state_.kept != kept_max_;
 }
 
-User* Users::find(std::string_view name) {
+User* Users::find(std::string_view name, User* hint) {
+    if (hint && hint->row.name == name) {
+        lose_expired(*hint);
+        return hint;
+    }
     auto at = users_.find(name);
     if (at == users_.end()) {
         auto row = tables_.user(name);
@@ -83,13 +87,14 @@ User* Users::find(std::string_view name) {
     return &at->second;
 }
 
-void Users::prefetch(std::string_view name) const {
+User* Users::prefetch(std::string_view name) {
     constexpr std::size_t kLine = 64;
     auto const at = users_.find(name);
-    if (at == users_.end()) return;
+    if (at == users_.end()) return nullptr;
     const auto* const user = reinterpret_cast<const char*>(&at->second);
     for (std::size_t i = 0; i < sizeof(User); i += kLine)
         __builtin_prefetch(user + i, 1);
+    return &at->second;
 }
 
 User& Users::make(std::string_view name) {

@@ -46,9 +46,11 @@ class Users {
 
     /// The user's log, or null. Lent until the transaction ends. What has expired is deleted first, as far
     /// as this transaction may: see is_behind().
-    User* find(std::string_view name);
-    /// Fetches what is known of the user into the cache: for find() soon, among others' fetches.
-    void prefetch(std::string_view name) const;
+    /// @param hint  where prefetch() found the user, in this transaction
+    User* find(std::string_view name, User* hint = nullptr);
+    /// Fetches what is known of the user into the CPU's cache: for find() soon, among others' fetches.
+    /// @return nothing if that is nothing
+    User* prefetch(std::string_view name);
     /// Whether records of it have expired and are still counted.
     [[nodiscard]] bool is_behind(const User& user) const;
     /// The notification, unless it has expired.

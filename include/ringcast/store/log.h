@@ -49,6 +49,18 @@ struct Message {
     std::string notification_id;  // empty: not a notification
 };
 
+struct Addressee {
+    UserId user;
+    uint64_t offset = 0;
+};
+
+/// A message and who gets it.
+struct Publication {
+    std::shared_ptr<const Message> message;
+    SharedBytes frame;                  // passed through to the cores, not kept
+    std::vector<Addressee> addressees;  // all different
+};
+
 // ---- requests -----------------------------------------------------------------------------------
 
 struct Idempotency {
@@ -56,19 +68,20 @@ struct Idempotency {
     ContentHash hash;  // of type, targets, topic and raw data
 };
 
-/// Appends one message to the logs of all these users, or of none. -> Publication to all cores (when
+/// Appends one message to the logs of all its addressees, or of none. -> Publication to all cores (when
 /// anybody got it), then AppendAnswer.
 struct Append {
     Ticket ticket;
-    std::vector<UserId> users;  // 1 to limits::kPublishUsersMax, all different
-    std::shared_ptr<const Message> message;
+    // To 1 to limits::kPublishUsersMax users. The store's own from submit() on: it is the outcome too, so
+    // that nothing of it is allocated or copied once more.
+    std::shared_ptr<Publication> publication;
     ContentHash content_hash;  // of type, topic and raw data: compared where a notification id comes again
     std::optional<Idempotency> idempotency;
     std::string publication_id;   // the answer's id; unused where the message is a notification
     bool id_wanted = true;        // in the answer
-    SharedBytes frame;            // passed through to the cores, not kept
     bool read = false;            // a notification that counts as read from the start
     std::optional<Duration> ttl;  // then it is as if it had been removed; above zero
+    uint32_t bytes = 0;           // queued_bytes(), counted where it is in a CPU's cache; 0: not yet
 };
 
 /// Takes an idempotency key for a publication that the store does not keep. -> ReserveAnswer; a `fresh` one
@@ -149,18 +162,6 @@ struct UserInfo {  // -> UserInfoAnswer
 using Request = std::variant<Append, Reserve, Settle, Read, MarkRead, ReadAll, Remove, Erase, List, UserInfo>;
 
 // ---- outcomes -----------------------------------------------------------------------------------
-
-struct Addressee {
-    UserId user;
-    uint64_t offset = 0;
-};
-
-/// To every core: what users got just now. Users whom a notification id passed over are not in it.
-struct Publication {
-    std::shared_ptr<const Message> message;
-    SharedBytes frame;
-    std::vector<Addressee> addressees;  // one at least; offsets ascend, and from one outcome to the next
-};
 
 /// To every core: a user's notification, or all of them, became read.
 struct ReadMark {
@@ -255,8 +256,12 @@ using Answer = std::variant<AppendAnswer, ReserveAnswer, ReadAnswer, MarkReadAns
                             RemoveAnswer, EraseAnswer, ListAnswer, UserInfoAnswer>;
 
 Ticket ticket_of(const Answer& answer);
+Ticket ticket_of(const Request& request);
 /// The answer that says that nothing was done; none for a Settle.
 std::optional<Answer> unavailable_answer(const Request& request);
+/// The same for a request of which no more is left.
+using RequestKind = std::size_t;  // Request::index()
+std::optional<Answer> unavailable_answer(RequestKind kind, Ticket ticket);
 /// Whether a request changes nothing.
 bool only_reads(const Request& request);
 /// What a request takes in a queue: of a message and its addressees; else 0.
@@ -266,10 +271,12 @@ std::size_t queued_bytes(const Request& request);
 /// An implementation only queues: it must not call the Log.
 class Outcomes {
   public:
-    virtual void publication(std::shared_ptr<const Publication> publication) = 0;  // to every core
-    virtual void read_mark(std::shared_ptr<const ReadMark> mark) = 0;              // to every core
-    virtual void answer(Answer answer) = 0;                                        // to its ticket's core
-    virtual void settled(Ticket ticket) = 0;                                       // of the Settle; likewise
+    /// To every core. One addressee at least: users whom a notification id passed over are not in it any
+    /// more. Offsets ascend, and from one publication to the next.
+    virtual void publication(std::shared_ptr<const Publication> publication) = 0;
+    virtual void read_mark(std::shared_ptr<const ReadMark> mark) = 0;  // to every core
+    virtual void answer(Answer answer) = 0;                            // to its ticket's core
+    virtual void settled(Ticket ticket) = 0;                           // of the Settle; likewise
 
   protected:
     ~Outcomes() = default;

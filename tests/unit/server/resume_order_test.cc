@@ -75,8 +75,10 @@ TEST(ResumeOrder, WhatIsInTheLogBeforeTheFirstPublicationIsOlderThanEveryLiveMes
                              auto message = std::make_shared<store::Message>();
                              message->type = "x";
                              message->data = R"({"n":)" + std::to_string(i) + "}";
-                             ASSERT_TRUE(log.submit(
-                                 store::Append{.users = {UserId{"u"}}, .message = std::move(message)}));
+                             auto publication = std::make_shared<store::Publication>();
+                             publication->message = std::move(message);
+                             publication->addressees.push_back({UserId{"u"}});
+                             ASSERT_TRUE(log.submit(store::Append{.publication = std::move(publication)}));
                          }
                          while (log.step(test::FakeClock().wall(), nowhere)) {
                          }

@@ -20,7 +20,7 @@ INSTANTIATE_TEST_SUITE_P(Sqlite, LogContract, ::testing::Values(LogKind::sqlite)
 TEST_P(LogContract, GivesOffsetsFromOneOnAndPublishesBeforeItAnswers) {
     Harness h;
     auto request = Harness::message_to({"ada", "7"}, R"({"a":1})");
-    request.frame = SharedBytes::copy_of("frame");
+    request.publication->frame = SharedBytes::copy_of("frame");
     auto const answer = h.append(std::move(request));
     EXPECT_EQ(answer.verdict, Verdict::accepted);
     EXPECT_EQ(answer.id, "publication");
@@ -439,6 +439,21 @@ TEST_P(LogContract, WhatHasOutlivedItsOwnTimeIsSweptAway) {
     EXPECT_EQ(h.log.figures().notifications, 1u);
     EXPECT_EQ(h.log.figures().messages, 0u);
     EXPECT_FALSE(h.since("ada", 0).gap);
+}
+
+TEST_P(LogContract, WhoWritesInTheSameBatchToSomebodyWhoIsErasedWritesToSomebodyNew) {
+    Harness h;
+    h.notify("ada", "n1");
+    ASSERT_TRUE(h.log.submit(Harness::message_to({"ada"}, "{}", "n2")));
+    ASSERT_TRUE(h.log.submit(Erase{{}, UserId{"ada"}}));
+    ASSERT_TRUE(h.log.submit(Harness::message_to({"ada"}, "{}", "n1")));  // not known any more
+    h.run();
+    EXPECT_EQ(h.unread("ada"), 1u);
+    auto const kept = h.list("ada").notifications;
+    ASSERT_EQ(kept.size(), 1u);
+    EXPECT_EQ(kept[0].offset, 3u);
+    EXPECT_EQ(kept[0].message->notification_id, "n1");
+    EXPECT_EQ(h.log.figures().users, 1u);
 }
 
 TEST_P(LogContract, AnErasedUserIsNobody) {

@@ -137,14 +137,15 @@ class Harness {
     static Append message_to(std::vector<std::string> users, std::string data,
                              std::string notification_id = "") {
         Append append;
+        append.publication = std::make_shared<Publication>();
         for (auto& user : users)
-            append.users.push_back(UserId{std::move(user)});
+            append.publication->addressees.push_back({UserId{std::move(user)}});
         Message message;
         message.type = notification_id.empty() ? "job_update" : "notification";
         append.content_hash = ContentHash{1, std::hash<std::string>{}(data)};
         message.data = std::move(data);
         message.notification_id = std::move(notification_id);
-        append.message = std::make_shared<const Message>(std::move(message));
+        append.publication->message = std::make_shared<const Message>(std::move(message));
         append.publication_id = "publication";
         return append;
     }

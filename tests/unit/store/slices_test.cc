@@ -325,9 +325,9 @@ TEST(Expiry, DeletesBesideRequestsAsManyRowsAsTheyBring) {
     for (int i = 0; i < 1'000; ++i)
         users.push_back("user-" + std::to_string(i));
     Append append = Harness::message_to({"grace"}, "{}");
-    append.users.clear();
+    append.publication->addressees.clear();
     for (const auto& user : users)
-        append.users.push_back(UserId{user});
+        append.publication->addressees.push_back({UserId{user}});
     ASSERT_TRUE(h.log.submit(std::move(append)));
     EXPECT_EQ(slow.gone(), 1'000u) << "one publication";
 }
