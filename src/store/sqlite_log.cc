@@ -102,7 +102,8 @@ class SqliteLog::Impl {
         for (auto& effect : effects_)
             report(effect, outcomes);
         effects_.clear();
-        return left || !queue_.empty() || (has_freed_ && !down());
+        // Whoever sleeps after a batch comes back with the next request: a moment without any is asked for.
+        return left || !queue_.empty() || (!down() && (has_freed_ || checkpoint_is_due()));
     }
 
     [[nodiscard]] std::string_view epoch() const { return users_.state().epoch; }
@@ -189,15 +190,20 @@ class SqliteLog::Impl {
     // Moves the write-ahead log into the file now and then, so that it can be begun anew. While a backup
     // reads, it cannot, and grows.
     void checkpoint_if_due() {
+        if (!checkpoint_is_due()) return;
+        checkpointed_ = db_->wal_frames();
+        guarded([this] { db_->checkpoint(); });
+    }
+
+    [[nodiscard]] bool checkpoint_is_due() {
         uint64_t const frames = db_->wal_frames();
         if (frames < checkpointed_) checkpointed_ = 0;
         // Whoever comes meanwhile waits: where few come it is done often and in a moment. Where many do, each
         // page would be moved again and again, which takes more of the thread than they wait.
         uint64_t const requests =
             queue_.empty() ? std::clamp(recent_requests_, kFewRequests, kFloodRequests) : kFloodRequests;
-        if (frames - checkpointed_ < options_.wal_frames_max * requests / kFloodRequests) return;
-        checkpointed_ = frames;
-        guarded([this] { db_->checkpoint(); });
+        uint64_t const frames_max = options_.wal_frames_max * requests / kFloodRequests;
+        return frames - checkpointed_ >= std::max<uint64_t>(frames_max, 1);
     }
 
     // What was erased stands in the write-ahead log too, until that is cut. A backup may hold it for a while.

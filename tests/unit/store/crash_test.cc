@@ -49,7 +49,7 @@ class Ledger {
         options.path = directory.path + "/log.db";
         options.durability = durability;
         options.boot_id = "boot";
-        options.wal_frames_max = 40;                                     // checkpoints are part of it
+        options.wal_frames_max = 240;  // checkpoints are part of it: 15 to 45, by what comes at a time
         std::ofstream(options.path, std::ios::binary) << fresh_store();  // it must be there to be opened
         disk = std::make_unique<SimDisk>();
         disk->put(options.path, fresh_store());

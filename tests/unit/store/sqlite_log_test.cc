@@ -391,6 +391,16 @@ TEST(SqliteLog, MovesTheWriteAheadLogTheLessOftenTheMoreRequestsABatchHas) {
     EXPECT_TRUE(moved());
 }
 
+TEST(SqliteLog, AsksForAStepBetweenTwoRequestsToMoveTheWriteAheadLog) {
+    Disk disk;
+    auto options = disk.options();
+    options.wal_frames_max = 1'600;  // and 100 where one request comes at a time
+    auto& h = disk.open(options);
+    for (int i = 0; i < 150; ++i)
+        h.send(std::to_string(i), std::string(4'000, 'x'));
+    EXPECT_GT(std::filesystem::file_size(disk.file()), 90 * 4'096);
+}
+
 // ---- a disk that refuses ------------------------------------------------------------------------
 
 TEST(SqliteLog, RefusesWritesWhileTheDiskDoesAndServesWhatIsThere) {
