@@ -2,10 +2,13 @@
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from ringcast import Server
 
 HERE = pathlib.Path(__file__).resolve().parent / "crash"
 
@@ -35,6 +38,23 @@ POINTS = ["handled", "log-write", "log-sync", "log-synced", "committed", "publis
 @pytest.mark.parametrize("point", POINTS)
 def test_some_of_the_kills_are_at_each_point(ledger, point):
     assert ledger[1]["points"].get(point, 0) > 0, ledger[1]["points"]
+
+
+def test_at_published_clients_have_what_the_publisher_was_not_answered():
+    server = Server(workers=2, kill_at="published:25")
+    try:
+        with server.connect() as client:
+            client.subscribe("u")
+            answered = 0
+            with pytest.raises(OSError):
+                while True:
+                    server.api.to_user("u", answered)
+                    answered += 1
+            assert [client.next_message()["data"] for _ in range(answered + 1)] == list(range(answered + 1))
+        assert server.wait_for_exit() == -signal.SIGKILL
+    finally:
+        server.kill()
+        server.cleanup()
 
 
 def change(path, edit):
