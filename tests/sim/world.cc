@@ -244,6 +244,22 @@ void World::handed_over(reactor::CoreId from) {
         auto const& mail = box.peek(scanned);
         if (mail.stamp != 0) ledger.posted(mail);
     }
+    if (from == rig_.store()) check_answers_of_the_store();
+}
+
+// Mailboxes become visible one after another: what an answer promises has to be in all of them before.
+void World::check_answers_of_the_store() {
+    scanned_of_store_.resize(rig_.size());
+    bool answers = false, publishes = false;
+    for (uint32_t to = 0; to < rig_.size(); ++to) {
+        auto& box = rig_.mesh().box(rig_.store(), static_cast<reactor::CoreId>(to));
+        for (auto& scanned = scanned_of_store_[to]; scanned != box.handed_over(); ++scanned) {
+            auto const& mail = box.peek(scanned);
+            answers |= mail.role == reactor::Mail::answer;
+            publishes |= mail.stamp != 0;
+        }
+    }
+    if (answers && publishes) violated("the store hands answers over together with publications");
 }
 
 // --- what goes wrong in the kernel

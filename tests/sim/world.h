@@ -133,6 +133,7 @@ class World final : private reactor::MailWatcher {
     void turn(uint32_t i);
     void interrupt();
     void handed_over(reactor::CoreId from) override;
+    void check_answers_of_the_store();
     void go_to_sleep(uint32_t i);
     void check_bells();
     void bring_ring_faults(uint32_t i);
@@ -151,6 +152,7 @@ class World final : private reactor::MailWatcher {
     test::FakeEntropy server_chance_, ring_chance_;
     test::ServerRig rig_;
     std::vector<Participant> participants_;
+    std::vector<uint32_t> scanned_of_store_;          // its mails to each participant
     std::vector<std::vector<Seen>> seen_;             // of each worker, by slot
     std::vector<std::vector<io::Token>> old_tokens_;  // of streams that have ended, for stale completions
     std::vector<std::vector<io::File>> files_;        // of each worker, while they are open
