@@ -634,12 +634,11 @@ class SqliteLog::Impl {
     std::size_t batch_bytes_ = 0, rows_new_ = 0;  // that this batch may bring
     uint64_t checkpointed_ = 0;                   // frames of the write-ahead log, at the last checkpoint
     RequestQueue queue_{options_.queue_max, options_.queue_bytes_max};
-    std::array<User*, kFetchedTogether>
-        fetched_{};                    // of the next requests, unless others have come before them
-    User* hint_ = nullptr;             // to the first addressee of the Append at hand
-    std::vector<User*> receivers_;     // of the Append at hand; null: a new user
-    std::vector<Effect> effects_;      // of this step, reported when they are durable
-    std::vector<Fallback> fallbacks_;  // of each request in this batch
+    std::array<User*, kFetchedTogether> fetched_{};  // of the requests that were next when they were fetched
+    User* hint_ = nullptr;                           // to the first addressee of the Append at hand
+    std::vector<User*> receivers_;                   // of the Append at hand; null: a new user
+    std::vector<Effect> effects_;                    // of this step, reported when they are durable
+    std::vector<Fallback> fallbacks_;                // of each request in this batch
     sqlite::Keys keys_{tables_, users_, queue_};
     bool cut_is_due_ = false;     // of the write-ahead log
     RequestQueue::Aside behind_;  // of this batch, those that go on with the next one
