@@ -18,10 +18,10 @@ namespace {
 
 constexpr uint32_t kBatchLinesPerSlice = 128;
 constexpr uint32_t kBatchBytesPerSlice = 256 * 1024;
-// Lines of all batches that wait for their outcome, and of them those that no log keeps. The other places on
-// the way to the store, and to a core, are for single publications.
+// Lines of all of a core's batches that wait for their outcome, and of them those that no log keeps. The
+// other places on the way to the store, and to a core, are for single publications.
 constexpr uint32_t kBatchOutstandingMax = 768, kBatchLiveMax = 256;
-constexpr std::size_t kBatchOutstandingBytesMax = 16ULL << 20;  // of such lines, likewise of a core's batches
+constexpr std::size_t kBatchOutstandingBytesMax = 16ULL << 20;  // of such lines; and one line beyond it
 static_assert(kBatchOutstandingMax <= limits::kStoreMailboxPlaces / 2 * 3 / 4);
 static_assert(kBatchLiveMax <= limits::kMailboxPlaces / 2 / 2);
 constexpr uint64_t kSmallBodyBytesMax = 64ULL * 1024;
@@ -106,9 +106,8 @@ struct Api::Batch {
     http::RequestHandle handle;
     std::string body;
     std::size_t cursor = 0;
-    uint64_t line = 0;                   // of the last one that was taken, from 1
-    uint32_t outstanding = 0, live = 0;  // lines that wait for their outcome; of them those that no log keeps
-    std::size_t outstanding_bytes = 0;   // of them, as they came
+    uint64_t line = 0;  // of the last one that was taken, from 1
+    Outstanding outstanding;
     // What follows a line with a key waits for its outcome, to keep the order.
     bool keyed_outstanding = false;
     bool live_next = false;  // the line at the cursor was decoded, and waits: no log keeps it
@@ -133,6 +132,19 @@ struct Api::Batch {
         live_next = false;
     }
 };
+
+Api::Outstanding& Api::Outstanding::operator+=(const Outstanding& more) {
+    lines += more.lines;
+    live += more.live;
+    bytes += more.bytes;
+    return *this;
+}
+Api::Outstanding& Api::Outstanding::operator-=(const Outstanding& done) {
+    lines -= done.lines;
+    live -= done.live;
+    bytes -= done.bytes;
+    return *this;
+}
 
 Api::Api(Core& core)
     : core_(core),
@@ -424,7 +436,7 @@ bool Api::run_slice() {
     for (auto it = batches_.begin(); it != batches_.end();) {
         bool const runnable = run_batch(*it);
         auto& batch = **it;
-        if (batch.cursor >= batch.body.size() && batch.outstanding == 0) {
+        if (batch.cursor >= batch.body.size() && batch.outstanding.lines == 0) {
             finish_batch(batch);
             it = batches_.erase(it);
             continue;
@@ -438,15 +450,18 @@ bool Api::run_slice() {
 // Returns whether it could go on at once.
 bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
     std::size_t const slice_end = batch->cursor + kBatchBytesPerSlice;
+    // Its share now, and what the others have left of all: they may have begun when theirs was larger.
     auto const batches = static_cast<uint32_t>(batches_.size());
     uint32_t const share = std::max(1U, kBatchOutstandingMax / batches);
     uint32_t const live_share = std::max(1U, kBatchLiveMax / batches);
-    std::size_t const bytes_share = kBatchOutstandingBytesMax / batches;  // and one line beyond it
+    std::size_t const bytes_share = kBatchOutstandingBytesMax / batches;
+    auto& own = batch->outstanding;
+    auto live_is_full = [&] { return own.live >= live_share || outstanding_.live >= kBatchLiveMax; };
     for (uint32_t n = 0; n < kBatchLinesPerSlice && batch->cursor < std::min(batch->body.size(), slice_end);
          ++n) {
-        if (batch->outstanding >= share || batch->keyed_outstanding) return false;
-        if (batch->outstanding_bytes > bytes_share) return false;
-        if (batch->live_next && batch->live >= live_share) return false;
+        if (own.lines >= share || outstanding_.lines >= kBatchOutstandingMax) return false;
+        if (own.bytes > bytes_share || outstanding_.bytes > kBatchOutstandingBytesMax) return false;
+        if (batch->keyed_outstanding || (batch->live_next && live_is_full())) return false;
         auto const rest = std::string_view(batch->body).substr(batch->cursor);
         auto const end = std::min(rest.find('\n'), rest.size());
         auto const line = rest.substr(0, end);
@@ -465,17 +480,17 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
             batch->reject(number, decoded.error());
         } else {
             bool const keyed = decoded->idempotency_key.has_value();
-            if (keyed && batch->outstanding > 0) return false;
+            if (keyed && own.lines > 0) return false;
             bool const live = decoded->target.users.empty() || !decoded->store;
             batch->live_next = live;
-            if (live && batch->live >= live_share) return false;
+            if (live && live_is_full()) return false;
             auto const key = std::exchange(decoded->idempotency_key, {});
+            Outstanding const taken{1, live ? 1U : 0U, end};
             bool const begun =
                 publisher_.publish(std::move(*decoded), key, true,
-                                   [batch, number, keyed, live, bytes = end](PublishOutcome&& outcome) {
-                                       --batch->outstanding;
-                                       batch->outstanding_bytes -= bytes;
-                                       batch->live -= live ? 1 : 0;
+                                   [this, batch, number, keyed, taken](PublishOutcome&& outcome) {
+                                       batch->outstanding -= taken;
+                                       outstanding_ -= taken;
                                        if (keyed) batch->keyed_outstanding = false;
                                        if (outcome.error) {
                                            batch->reject(number, std::move(*outcome.error));
@@ -484,9 +499,8 @@ bool Api::run_batch(const std::shared_ptr<Batch>& batch) {
                                        }
                                    });
             if (!begun) return true;  // no place now: the same line again on the next turn
-            ++batch->outstanding;
-            batch->outstanding_bytes += end;
-            batch->live += live ? 1 : 0;
+            own += taken;
+            outstanding_ += taken;
             batch->keyed_outstanding = keyed;
         }
         batch->cursor = next;

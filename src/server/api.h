@@ -66,6 +66,14 @@ class Api final : public http::RequestHandler, public reactor::Work {
         std::string message;
         std::string_view allow;  // for 405
     };
+    /// Lines that wait for their outcome, of them those that no log keeps, and their bytes as they came.
+    struct Outstanding {
+        uint32_t lines = 0, live = 0;
+        std::size_t bytes = 0;
+
+        Outstanding& operator+=(const Outstanding& more);
+        Outstanding& operator-=(const Outstanding& done);
+    };
     /// A batch that is taken line by line.
     struct Batch;
 
@@ -101,6 +109,7 @@ class Api final : public http::RequestHandler, public reactor::Work {
     Publisher publisher_;
     proto::PublishDecoder decoder_;
     std::list<std::shared_ptr<Batch>> batches_;
+    Outstanding outstanding_;  // of all batches, also of those whose publisher has gone
 };
 
 /// The status that goes with an error on the API.

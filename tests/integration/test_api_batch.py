@@ -191,3 +191,23 @@ def test_store_false_in_a_batch(world):
     later = world.receiver(user=user, since="0")
     world.mark()
     assert [m["data"] for m in later.until_mark()] == [2]
+
+
+def test_batches_that_come_one_after_another_leave_places_to_single_publications(world):
+    """Each finds the places taken that those before it took while they were fewer."""
+    users = [world.user() for _ in range(40)]
+    lines = [{"type": "news", "userIds": users, "data": n} for n in range(900)]
+    body = "\n".join(json.dumps(each) for each in lines).encode()
+
+    def published():
+        return world.api.request("GET", "/api/stats").json["totals"]["published_stored_total"]
+
+    publishers = [world.connect() for _ in range(4)]
+    for publisher in publishers:
+        before = published()
+        publisher.send(build("POST", "/api/publish", body, [("Content-Type", "application/x-ndjson")], world.key))
+        world.wait_until(published, lambda now, least=before + 60: now >= least)
+    answer = world.connect().publish(line(world.user(), 1))
+    assert answer.status == 200, answer
+    for publisher in publishers:
+        assert publisher.read_answer().json == {"accepted": len(lines), "rejected": []}
