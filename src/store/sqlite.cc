@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <sqlite3.h>
 
+#include <cstring>
+
 #include "clean_pages.h"
 #include "ringcast/base/assert.h"
 
@@ -69,7 +71,11 @@ Database::~Database() {
 }
 
 void Database::raise(int code) const {
-    throw SqlError{trouble_of(code), fmt::format("{} ({})", sqlite3_errmsg(db_), code)};
+    int const why = sqlite3_system_errno(db_);
+    throw SqlError{trouble_of(code),
+                   (code & 0xff) == SQLITE_IOERR && why != 0
+                       ? fmt::format("{} ({}): {}", sqlite3_errmsg(db_), code, std::strerror(why))
+                       : fmt::format("{} ({})", sqlite3_errmsg(db_), code)};
 }
 
 void Database::execute(const char* sql) {

@@ -300,3 +300,20 @@ def test_a_full_file_system_is_survived(start_server, data_dir):
         eventually(lambda: server.api.get("/readyz").status == 200)
         again = server.api.to_user("u", "there is space again")["offset"]
         assert client.next_message()["offset"] == again
+
+
+def test_a_start_that_finds_no_space_says_so(start_server, data_dir, tmp_path):
+    """SQLite alone says "disk I/O error" of the file through which the readers and the writer share the log."""
+    start_server(data_dir=data_dir).stop()
+    full = tmp_path / "full"
+    full.mkdir()
+    under = private_tmpfs("8m", full)
+    if under is None:
+        pytest.skip("no file system can be mounted here")
+    fill = f'cp -r "{data_dir}/." "{full}"; cat /dev/zero > "{full}/ballast" 2> /dev/null; exec "$@"'
+    server = Server(data_dir=full, under=[*under, "sh", "-c", fill, "sh"], ready=False)
+    try:
+        assert server.wait_for_exit() == 1
+        assert "ringcast.db: disk I/O error" in server.stderr and "No space left" in server.stderr, server.stderr
+    finally:
+        server.cleanup()
