@@ -67,10 +67,15 @@ inline std::string data_of(int n) {
         n, n, n);
 }
 
+/// All users in turn, none near the one before.
+inline int user_of(int n) {
+    return static_cast<int>(int64_t{n} * 7919 % kUsers);
+}
+
 inline Append notification(int n) {
     Append append;
     append.publication = std::make_shared<Publication>();
-    append.publication->addressees.push_back({UserId{std::to_string(n * 7919 % kUsers)}});
+    append.publication->addressees.push_back({UserId{std::to_string(user_of(n))}});
     auto message = std::make_shared<Message>();
     message->type = "notification";
     message->data = data_of(n);

@@ -52,7 +52,7 @@ const char* where(bool apart) {
 
 std::string one_line(int n, bool stored) {
     return fmt::format(R"({{"type":"{}","userId":"{}",{}"data":{}}})", stored ? "notification" : "custom",
-                       n * 7919 % kUsers, stored ? "" : R"("store":false,)", data_of(n));
+                       user_of(n), stored ? "" : R"("store":false,)", data_of(n));
 }
 
 std::string stored_line(int n) {
