@@ -70,7 +70,7 @@ def test_status_sums_up_a_healthy_server(start_server):
     assert re.fullmatch(r"3 live, 0 replayed; [\d.]+ (KiB|B) sent", rows.pop("delivered"))
     assert re.fullmatch(r"[23] \([01] more in a handshake\)", rows.pop("connections"))  # the oldest is being closed
     assert re.fullmatch(r"[23] connections, [02] to topics", rows.pop("subscribed"))
-    assert rows == {"health": "ready", "published": "1 stored, 1 live; 0 on their way", "slow clients": "0 closed",
+    assert rows == {"health": "ready", "published": "1 to the store, 1 live; 0 on their way", "slow clients": "0 closed",
                     "refused": "publications 1, connections_per_user 1", "trouble": "none"}
 
 

@@ -26,9 +26,10 @@ void print_summary(const Look& look, const Remote& remote) {
                                          grouped(totals["handshakes_pending"])));
     print_row("subscribed", fmt::format("{} connections, {} to topics", grouped(totals["subscribers"]),
                                         grouped(totals["subscriptions"])));
-    print_row("published",
-              fmt::format("{} stored, {} live; {} on their way", grouped(totals["published_stored_total"]),
-                          grouped(totals["published_live_total"]), grouped(totals["fanouts_waiting"])));
+    print_row(
+        "published",
+        fmt::format("{} to the store, {} live; {} on their way", grouped(totals["published_stored_total"]),
+                    grouped(totals["published_live_total"]), grouped(totals["fanouts_waiting"])));
     print_row("delivered",
               fmt::format("{} live, {} replayed; {} sent", grouped(totals["deliveries_total"]),
                           grouped(totals["replayed_total"]), bytes_text(totals["bytes_sent_total"])));

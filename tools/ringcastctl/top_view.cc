@@ -99,7 +99,7 @@ std::vector<Line> summary(const TopState& state, const Rates& rates) {
                           rates.total("handshakes_total"), "bytes in", rates.bytes("bytes_received_total")));
     lines.push_back(cells("subscribed", now("subscribers"), "publishes", rates.publishes(), "deliveries",
                           rates.total("deliveries_total")));
-    lines.push_back(cells("to topics", now("subscriptions"), "  stored",
+    lines.push_back(cells("to topics", now("subscriptions"), "  to store",
                           rates.total("published_stored_total"), "replayed", rates.total("replayed_total")));
     lines.push_back(cells("fan-outs", now("fanouts_waiting"), "  live", rates.total("published_live_total"),
                           "bytes out", rates.bytes("bytes_sent_total")));
