@@ -7,6 +7,7 @@
 
 #include "erasures.h"
 #include "keys.h"
+#include "prefetch.h"
 #include "reading.h"
 #include "request_queue.h"
 #include "ringcast/base/assert.h"
@@ -36,7 +37,6 @@ constexpr uint32_t kPutOffMax = 8;          // batches of reads in a row without
 constexpr uint32_t kSweepSlice = 4;         // rows, likewise
 constexpr uint32_t kFetchedTogether = 8;    // requests
 constexpr std::size_t kFetchedBytes = 256;  // of each one's data
-constexpr std::size_t kCacheLine = 64;
 constexpr const char* kVacuumSlice = "PRAGMA incremental_vacuum(16)";
 
 struct Settled {
@@ -76,7 +76,8 @@ class SqliteLog::Impl {
     }
 
     bool submit(Request&& request) {
-        if (const auto* append = std::get_if<Append>(&request)) __builtin_prefetch(append->publication.get());
+        if (const auto* append = std::get_if<Append>(&request))
+            prefetch(append->publication.get(), sizeof(Publication));
         return queue_.push(std::move(request));
     }
 
@@ -176,14 +177,12 @@ class SqliteLog::Impl {
             if (!append) continue;
             const Publication& publication = *append->publication;
             if (i >= kFetchedTogether) {
-                __builtin_prefetch(publication.addressees.data());
-                for (std::size_t at = 0; at < sizeof(Message); at += kCacheLine)
-                    __builtin_prefetch(reinterpret_cast<const char*>(publication.message.get()) + at);
+                prefetch(publication.addressees.data(), sizeof(Addressee));
+                prefetch(publication.message.get(), sizeof(Message));
                 continue;
             }
             fetched_[i] = users_.prefetch(publication.addressees.front().user.text);
-            for (std::size_t at = 0; at < kFetchedBytes; at += kCacheLine)
-                __builtin_prefetch(publication.message->data.data() + at);
+            prefetch(publication.message->data.data(), kFetchedBytes);
         }
     }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "prefetch.h"
 #include "ringcast/base/assert.h"
 #include "ringcast/base/limits.h"
 
@@ -88,12 +89,9 @@ User* Users::find(std::string_view name, User* hint) {
 }
 
 User* Users::prefetch(std::string_view name) {
-    constexpr std::size_t kLine = 64;
     auto const at = users_.find(name);
     if (at == users_.end()) return nullptr;
-    const auto* const user = reinterpret_cast<const char*>(&at->second);
-    for (std::size_t i = 0; i < sizeof(User); i += kLine)
-        __builtin_prefetch(user + i, 1);
+    store::prefetch(&at->second, sizeof(User));
     return &at->second;
 }
 
